@@ -1,0 +1,286 @@
+"""The words of the trade as types: what flows from the file to the provider and back.
+
+Frozen all of them: a change is a new copy. Money is ``Decimal`` beside a currency, a time is
+timezone-aware, a duration is in seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Channel(StrEnum):
+    """How the message reaches the phone."""
+
+    VOICE_SMS = "voice-sms"  # a call that reads the message aloud: POST /tts/send
+
+
+class RowStatus(StrEnum):
+    """What became of a row of the input. Every row has exactly one."""
+
+    REJECTED = "rejected"  # bad data: it never became a recipient
+    SUPPRESSED = "suppressed"  # a duplicate, on an opt-out list, already sent, or beyond --limit
+    QUEUED = "queued"  # in the plan, and certainly not sent yet
+    ACCEPTED = "accepted"  # the provider said yes; only a callback says "delivered"
+    REFUSED = "refused"  # the provider said no
+    UNKNOWN = "unknown"  # the request may have arrived and its answer was lost
+    CANCELLED = "cancelled"  # taken back before it left
+
+
+class BatchStatus(StrEnum):
+    """Where a batch stands in the ledger."""
+
+    QUEUED = "queued"  # committed, not sent
+    SENDING = "sending"  # claimed by a worker: from here on it may have arrived
+    ACCEPTED = "accepted"  # answered with yes
+    REFUSED = "refused"  # answered with no: nobody in it was called
+    UNKNOWN = "unknown"  # no readable answer: never sent again by itself
+    CANCELLED = "cancelled"  # taken back by the user
+
+
+MOVES: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
+    BatchStatus.QUEUED: frozenset({BatchStatus.SENDING, BatchStatus.CANCELLED}),
+    BatchStatus.SENDING: frozenset(
+        {
+            BatchStatus.QUEUED,  # certainly not sent: never arrived, or the provider asked us to wait
+            BatchStatus.ACCEPTED,
+            BatchStatus.REFUSED,
+            BatchStatus.UNKNOWN,
+        }
+    ),
+    # A worker that was given up for lost may still come back with its answer.
+    BatchStatus.UNKNOWN: frozenset({BatchStatus.ACCEPTED, BatchStatus.REFUSED, BatchStatus.QUEUED}),
+    BatchStatus.ACCEPTED: frozenset({BatchStatus.CANCELLED}),
+    BatchStatus.REFUSED: frozenset(),
+    BatchStatus.CANCELLED: frozenset(),
+}
+"""The legal moves of a batch. The ledger refuses every other."""
+
+
+class RunStatus(StrEnum):
+    """Where a run stands, derived from its batches."""
+
+    PLANNED = "planned"  # a plan only: not in the ledger
+    RUNNING = "running"  # a worker holds some of its batches
+    COMPLETE = "complete"  # nothing is queued and nothing is unknown
+    INCOMPLETE = "incomplete"  # something is still queued
+    UNKNOWN = "unknown"  # nothing is queued, something is unknown
+    STOPPED = "stopped"  # the account or a guard stopped it, and something is still queued
+    CANCELLED = "cancelled"  # nothing was accepted and the rest was taken back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is heard: a text (before rendering, a Jinja2 template) or the token of a recorded audio file.
+
+    ``speech_rate`` is between 0.5 and 2; ``schedule`` is timezone-aware, ``None`` for now.
+    Two messages with the same ``id`` sound the same at the same time, whichever run they belong to.
+    """
+
+    text: str | None = None
+    audio: str | None = None
+    channel: Channel = Channel.VOICE_SMS
+    lang: str = "fr"
+    speech_rate: Decimal = Decimal(1)
+    schedule: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """24 hexadecimal digits that depend on what is heard, and on nothing else."""
+        heard = {"audio": self.audio} if self.audio else self._spoken()
+        when = self.schedule.astimezone(UTC).isoformat() if self.schedule else None
+        return digest(str(self.channel), heard, when)
+
+    def _spoken(self) -> dict[str, str | None]:
+        return {"text": self.text, "lang": self.lang, "rate": format(self.speech_rate.normalize(), "f")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Recipients of one message, sent by one API request. ``numbers`` are E.164, in the order of the rows."""
+
+    id: str
+    run_id: str
+    ordinal: int
+    message: Message
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One country's line in an answer's ``detail``. ``seconds`` is one message's spoken length."""
+
+    calling_code: str
+    country_code: str
+    messages: int
+    unit_cost: Decimal
+    cost: Decimal
+    seconds: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The provider's yes, with its own figures, as received."""
+
+    campaign_id: str
+    cost: Decimal
+    currency: str
+    messages: int
+    seconds: Decimal
+    charges: tuple[Charge, ...]
+
+
+class Outcome(StrEnum):
+    """What an attempt came to, and so what may happen to its batch next."""
+
+    ACCEPTED = "accepted"  # a readable yes
+    REFUSED = "refused"  # a readable no to this request
+    ACCOUNT = "account"  # a readable no to every request: stop the run, the batch goes back to the queue
+    THROTTLED = "throttled"  # the provider did not act and asks to wait: back to the queue
+    NOT_SENT = "not sent"  # it certainly never arrived: back to the queue
+    UNKNOWN = "unknown"  # everything else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An attempt's end as the provider module saw it.
+
+    ``wait_seconds`` is the provider's own word (Retry-After, rate headers) on when the next request may leave, for
+    every worker. ``body`` is what came back, shortened; it never holds the API key.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    code: str = ""
+    http_status: int | None = None
+    answer: Answer | None = None
+    wait_seconds: float | None = None
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with one row, in plain words. ``row`` is the number that a spreadsheet shows."""
+
+    file: str
+    row: int
+    column: str
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most ``requests`` in any window of ``seconds``."""
+
+    requests: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """How many rows of the input have each status. They add up to ``total``."""
+
+    total: int = 0
+    rejected: int = 0
+    suppressed: int = 0
+    queued: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    cancelled: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCounts:
+    """Requests of a run. ``sent`` counts every attempt that may have arrived, ``retried`` those after a batch's first."""
+
+    planned: int = 0
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountryTotal:
+    """One line of the country report: exact sums of the charges of one calling code, country and currency."""
+
+    calling_code: str
+    country_code: str
+    country: str
+    currency: str
+    requests: int
+    messages: int
+    unit_cost_min: Decimal
+    unit_cost_max: Decimal
+    cost: Decimal
+    total_seconds: Decimal
+    delivered: int = 0
+    undelivered: int = 0
+    pending: int = 0
+
+    @property
+    def message_seconds(self) -> Decimal:
+        """Spoken seconds of one message, on average, to the millisecond."""
+        return (self.total_seconds / (self.messages or 1)).quantize(Decimal("0.001"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why a run stopped before its queue was empty: an error's kind, message and hint."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run in figures, as the screen, the JSON and the manifest show it."""
+
+    run_id: str
+    key: str
+    status: RunStatus
+    rows: RowCounts
+    requests: RequestCounts
+    cost: Decimal | None
+    currency: str
+    total_seconds: Decimal
+    earliest_finish: datetime | None
+    countries: tuple[CountryTotal, ...]
+    report_dir: str
+    ledger: str
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A moment of the work, for a progress bar: ``stage`` is reading, planning, sending or reporting.
+
+    ``done`` of ``total`` counts rows while reading and batches while sending; ``total`` is 0 when it is not known.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    cost: Decimal = Decimal(0)
+    currency: str = ""
+    waiting_until: datetime | None = None
+    waiting_for: str = ""
+
+
+def digest(*parts: Any) -> str:
+    """24 hexadecimal digits that depend on the parts (anything JSON can say) and on nothing else."""
+    canonical = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,58 @@
+"""Finds the recipients who must not be called: twice in the file, on an opt-out list, or called already.
+
+Numbers are E.164 digits as 64-bit integers, messages are codes: two columns of one table, compared as a pair.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+    Codes = NDArray[np.int32]
+
+
+def first_of_same(messages: Codes, numbers: Numbers) -> Numbers:
+    """For every recipient the position of the first with the same message and number: itself if it is the first."""
+    pairs = _pairs(messages, numbers)
+    repeated = pairs[pairs.duplicated(keep=False)]
+    firsts = _positions(len(numbers))
+    kept = repeated.groupby(["message", "number"], sort=False)["position"].transform("first")
+    firsts[repeated["position"].to_numpy()] = kept.to_numpy()
+    return firsts
+
+
+def already_contacted(messages: Codes, numbers: Numbers, contacts: pd.DataFrame) -> Numbers:
+    """For every recipient the position in ``contacts`` of its own pair, or -1.
+
+    ``contacts`` has the columns ``message`` (the same codes) and ``number``; of equal pairs the first counts.
+    """
+    known = contacts[["message", "number"]].drop_duplicates()
+    known = known.assign(contact=known.index)
+    found = _pairs(messages, numbers).merge(known, how="left", on=["message", "number"])
+    return found["contact"].fillna(-1).to_numpy().astype("int64")
+
+
+def listed(numbers: Numbers, opt_outs: Numbers) -> Numbers:
+    """For every recipient the position of its number in ``opt_outs``, or -1; of equal numbers the first counts."""
+    import pandas as pd
+
+    first_entries = pd.Series(_positions(len(opt_outs)), index=opt_outs)
+    first_entries = first_entries[~first_entries.index.duplicated()]
+    return first_entries.reindex(numbers, fill_value=-1).to_numpy()
+
+
+def _pairs(messages: Codes, numbers: Numbers) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({"message": messages, "number": numbers, "position": _positions(len(numbers))})
+
+
+def _positions(count: int) -> Numbers:
+    import numpy as np
+
+    return np.arange(count, dtype=np.int64)
