@@ -1,0 +1,133 @@
+"""The ledger's tables. A change here needs a migration beside it; a test compares the two."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+from voicebatch.ledger.columns import Exact, Instant
+
+metadata: Final = MetaData()
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),  # the user's word for "this job"; sent once
+    Column("content", String(24), nullable=False),  # digest of what the key stands for: other content is refused
+    Column("created_at", Instant, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("notify_url", Text),
+    Column("report_dir", Text, nullable=False),
+    Column("manifest", JSON, nullable=False),  # inputs, options and versions of the plan; no secret
+    Column("rows_total", Integer, nullable=False),
+    Column("rows_rejected", Integer, nullable=False),
+    Column("rows_suppressed", Integer, nullable=False),
+    Column("committed", Exact, nullable=False),  # charged, plus the estimates of what is under way or unknown
+    Column("stop_kind", String(16)),  # why the workers stopped; null: they may work
+    Column("stop_message", Text),
+    Column("stop_hint", Text),
+)
+
+documents: Final = Table(
+    "documents",  # what the plan wrote and `report` writes again, compressed with zlib
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("id", String(24), primary_key=True),  # from what is heard alone: the same in every run
+    Column("text", Text),
+    Column("audio", Text),
+    Column("lang", String(16), nullable=False),
+    Column("speech_rate", Exact, nullable=False),
+    Column("schedule", Instant),
+)
+
+batches: Final = Table(
+    "batches",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("message_id", ForeignKey("messages.id"), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("numbers", Text, nullable=False),  # E.164 joined by commas, as they go out
+    Column("status", String(16), nullable=False),  # models.BatchStatus
+    Column("reason", Text, nullable=False, default=""),
+    Column("queued_at", Instant, nullable=False),
+    Column("not_before", Instant),  # rests after a request that never arrived
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("estimate", Exact),  # what it should cost; null without a price
+    Column("contacted_at", Instant),  # when the last attempt that may have arrived began
+    Column("campaign_id", Text),
+    Column("accepted_at", Instant),
+    Column("cost", Exact),
+    Index("batches_by_status", "run_id", "status", "ordinal"),
+    Index("batches_by_message", "message_id"),
+)
+
+rows: Final = Table(
+    "rows",  # every row of the input, once
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("file", Integer, primary_key=True, autoincrement=False),  # position among the run's inputs
+    Column("row", Integer, primary_key=True, autoincrement=False),  # as a spreadsheet shows it
+    Column("phone", String(20)),
+    Column("status", String(16)),  # rejected or suppressed; null: that of its batch
+    Column("reason", Text),
+    Column("batch_id", String(24)),
+    sqlite_with_rowid=False,
+)
+
+attempts: Final = Table(
+    "attempts",  # every request; the rate limit is counted here
+    metadata,
+    Column("id", String(40), primary_key=True),  # batch id, a dot, 1 2 3 …
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("limiter", Text, nullable=False),  # what shares a rate limit
+    Column("started_at", Instant, nullable=False),
+    Column("lease_until", Instant, nullable=False),  # until then its worker is believed to be at work
+    Column("ended_at", Instant),  # null: its slot is taken
+    Column("outcome", String(16)),  # models.Outcome
+    Column("counted", Integer, nullable=False, default=1),  # 0: it never arrived, so it took no slot after all
+    Column("http_status", Integer),
+    Column("code", Text),
+    Column("reason", Text),
+    Column("campaign_id", Text),
+    Column("cost", Exact),
+    Column("currency", String(8)),
+    Column("messages", Integer),
+    Column("seconds", Exact),
+    Column("body", Text),
+    Index("attempts_by_limiter", "limiter", "ended_at"),
+    Index("attempts_by_batch", "batch_id"),
+)
+
+charges: Final = Table(
+    "charges",  # the lines of an answer's detail, as received
+    metadata,
+    Column("attempt_id", ForeignKey("attempts.id"), primary_key=True),
+    Column("calling_code", String(8), primary_key=True),
+    Column("country_code", String(8), nullable=False),
+    Column("currency", String(8), nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("unit_cost", Exact, nullable=False),
+    Column("cost", Exact, nullable=False),
+    Column("seconds", Exact, nullable=False),
+)
+
+limiters: Final = Table(
+    "limiters",  # the provider's word on waiting, for every worker
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("paused_until", Instant),
+    Column("reason", Text),
+)

@@ -1,0 +1,112 @@
+"""The client: builds the request, posts it, and never raises for what the network or the provider does."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+
+from voicebatch import wire
+from voicebatch.errors import UsageError
+from voicebatch.models import Batch, Outcome, Reply
+from voicebatch.provider import outcomes, transport
+
+_IDLE_SECONDS: Final = 2.0
+"""A kept connection that rested longer is not used again: if the server closed it at the very moment of our request,
+the reset would be an unknown outcome, and a person would have to settle it. A new connection costs a tenth of a second."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Provider:
+    """Sends batches, one HTTP session a thread, or through the one that is given.
+
+    ``base_url`` is https, or http on a loopback address; ``timeout`` is in seconds, for connecting and for each read.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        timeout: float,
+        notify_url: str | None = None,
+        session: requests.Session | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._base_url = check_base_url(base_url)
+        self._api_key = api_key
+        self._timeout = timeout
+        self._notify_url = notify_url
+        self._given_session = session
+        self._now = now
+        self._threads = threading.local()
+
+    def __repr__(self) -> str:
+        return f"Provider({self._base_url})"
+
+    def send(self, batch: Batch) -> Reply:
+        """Posts one batch once. Whatever happens is in the reply; nothing is ever repeated here."""
+        request = wire.SendRequest.of(batch.message, batch.numbers, api_key=self._api_key, notify_url=self._notify_url)
+        try:
+            answer = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
+        except requests.RequestException as error:
+            return self._unanswered(error)
+        return outcomes.read(answer.status_code, answer.headers, self._without_key(answer), now=self._now())
+
+    def _post(self, url: str, body: str) -> requests.Response:
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
+        session = self._session()
+        try:
+            return session.post(url, data=body.encode(), headers=headers, timeout=self._timeout, allow_redirects=False)
+        finally:
+            self._threads.used_at = time.monotonic()
+
+    def _session(self) -> requests.Session:
+        if self._given_session:
+            return self._given_session
+        session: requests.Session | None = getattr(self._threads, "session", None)
+        if session is None:
+            session = self._threads.session = transport.open_session(loopback=_is_loopback(self._base_url))
+        elif time.monotonic() - self._threads.used_at > _IDLE_SECONDS:
+            session.close()  # only drops its connections
+        return session
+
+    def _unanswered(self, error: requests.RequestException) -> Reply:
+        # Only the exception's type: its text can hold the address, and an address can hold the key.
+        if transport.never_written(error):
+            return Reply(outcome=Outcome.NOT_SENT, reason=f"no connection to the provider ({type(error).__name__})")
+        return Reply(outcome=Outcome.UNKNOWN, reason=f"no answer to the request ({type(error).__name__})")
+
+    def _without_key(self, answer: requests.Response) -> str:
+        text = answer.content.decode("utf-8", errors="replace")
+        return text.replace(self._api_key, "***") if self._api_key else text
+
+
+def check_base_url(base_url: str) -> str:
+    """The URL without its last slash. The key travels in the body, so http is for loopback addresses only."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "https" and parts.hostname:
+        return base_url.rstrip("/")
+    if parts.scheme == "http" and parts.hostname and _is_loopback(base_url):
+        return base_url.rstrip("/")
+    raise UsageError(
+        f"--base-url {base_url!r} is not an https address.",
+        hint="Only https keeps the API key secret; http is accepted for 127.0.0.1 and localhost.",
+    )
+
+
+def _is_loopback(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

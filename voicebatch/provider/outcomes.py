@@ -1,0 +1,117 @@
+"""What an answer, or the lack of one, means for its batch. The one place that decides what may be sent again.
+
+| what came back                                   | outcome    | sent again by itself                         |
+|--------------------------------------------------|------------|----------------------------------------------|
+| 200 that says yes                                | accepted   | never                                        |
+| a code about the account                         | account    | after the account is settled and ``resume``  |
+| a code about the request or a number             | refused    | never: nothing was sent                      |
+| 429; 503 with Retry-After                        | throttled  | yes, after the wait: it was not acted on     |
+| 401, 403, 404, 405, 407, 410 without a code      | account    | after ``resume``: wrong address, proxy, ...  |
+| 400, 411, 413, 414, 415, 422, 431 without a code | refused    | never: HTTP says that nothing was done       |
+| any other 5xx, 408, a redirect, an unreadable 200| unknown    | never: it may have called everyone           |
+| no name, no connection, no TLS, before writing   | not sent   | yes, after a pause: it never arrived         |
+| time-out while reading, reset after writing      | unknown    | never                                        |
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Final
+
+from voicebatch import wire
+from voicebatch.models import Answer, Outcome, Reply
+
+_BODY_KEPT: Final = 2000  # characters of an answer that the ledger keeps
+_DEFAULT_WAIT: Final = 30.0  # seconds to wait after a 429 that does not say how long
+
+_CODES: Final[Mapping[str, Outcome]] = {
+    **dict.fromkeys(wire.ACCOUNT_CODES, Outcome.ACCOUNT),
+    **dict.fromkeys(wire.REQUEST_CODES, Outcome.REFUSED),
+    **dict.fromkeys(wire.NUMBER_CODES, Outcome.REFUSED),
+}
+_MEANINGS: Final = {**wire.ACCOUNT_CODES, **wire.REQUEST_CODES, **wire.NUMBER_CODES}
+
+_STATUSES_WITHOUT_CODE: Final[Mapping[int, tuple[Outcome, str]]] = {
+    **dict.fromkeys(
+        (401, 403, 404, 405, 407, 410),
+        (Outcome.ACCOUNT, "something on the way to the provider refuses every request (address, proxy or access)"),
+    ),
+    **dict.fromkeys((400, 411, 413, 414, 415, 422, 431), (Outcome.REFUSED, "the request was refused without a reason")),
+}
+
+
+def read(status: int, headers: Mapping[str, str], body: str, *, now: datetime) -> Reply:
+    """The reply that an HTTP answer amounts to."""
+    reply = _judge(status, headers, body, now)
+    wait = reply.wait_seconds if reply.wait_seconds is not None else _rate_header_wait(headers, now)
+    return Reply(
+        outcome=reply.outcome,
+        reason=reply.reason,
+        code=reply.code,
+        http_status=status,
+        answer=reply.answer,
+        wait_seconds=wait,
+        body=body[:_BODY_KEPT],
+    )
+
+
+def _judge(status: int, headers: Mapping[str, str], body: str, now: datetime) -> Reply:
+    retry_after = _retry_after(headers, now)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = _first(retry_after, _reset_wait(headers, now), _DEFAULT_WAIT)
+        return Reply(outcome=Outcome.THROTTLED, reason="the provider's rate limit was reached", wait_seconds=wait)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None:
+        return Reply(outcome=Outcome.THROTTLED, reason="the provider asks to come back later", wait_seconds=retry_after)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Reply(outcome=Outcome.UNKNOWN, reason=f"the provider answered HTTP {status}")
+    return _read_body(status, body)
+
+
+def _read_body(status: int, body: str) -> Reply:
+    try:
+        answer = wire.read_answer(body)
+    except wire.UnreadableAnswer as error:
+        outcome, reason = _STATUSES_WITHOUT_CODE.get(status, (Outcome.UNKNOWN, str(error)))
+        return Reply(outcome=outcome, reason=f"{reason} (HTTP {status})")
+    if not isinstance(answer, Answer):
+        return _read_code(status, *answer)
+    if status == HTTPStatus.OK:
+        return Reply(outcome=Outcome.ACCEPTED, answer=answer)
+    return Reply(outcome=Outcome.UNKNOWN, reason=f"a yes with HTTP {status}")
+
+
+def _read_code(status: int, code: str, message: str) -> Reply:
+    unlisted, _ = _STATUSES_WITHOUT_CODE.get(status, (Outcome.REFUSED, ""))
+    outcome = _CODES.get(code.upper(), unlisted)
+    reason = _MEANINGS.get(code.upper()) or message or "the provider refused without a reason"
+    said = f" ({message})" if message and message not in reason else ""
+    return Reply(outcome=outcome, code=code, reason=f"{reason}{said}")
+
+
+def _rate_header_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds until the provider's window resets, when its headers say that nothing is left of it."""
+    return _reset_wait(headers, now) if headers.get("X-RateLimit-Remaining", "").strip() == "0" else None
+
+
+def _reset_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    reset = headers.get("X-RateLimit-Reset", "").strip()  # assumed: epoch seconds
+    return max(0.0, int(reset) - now.timestamp()) if reset.isdecimal() else None
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """RFC 9110: seconds, or a date."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (when - now).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
