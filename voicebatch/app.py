@@ -1,0 +1,555 @@
+"""The assembly: options become objects here, and nowhere else. Also the Python API, which the front doors are thin over."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from voicebatch import credentials, phones, wire
+from voicebatch.errors import UsageError
+from voicebatch.ledger import Ledger, Run, Worker
+from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary
+from voicebatch.pacing import parse_duration, parse_rate
+from voicebatch.pipeline import planning, running, validating
+from voicebatch.pipeline.plan import Plan
+from voicebatch.provider import Provider, check_base_url
+from voicebatch.schedules import read_schedule
+from voicebatch.sending import Clock, Sender
+from voicebatch.settings import InputOptions, MaxInvalid, PlanOptions
+from voicebatch.validation import Rules, Schema, load_schema
+
+if TYPE_CHECKING:
+    import requests
+
+    from voicebatch.pipeline.validating import Validation
+
+Paths = Sequence[str | os.PathLike[str]]
+OnProgress = Callable[[Progress], None]
+
+SANDBOX_KEY: Final = "sandbox"
+SANDBOX_HOST: Final = "new sandbox"
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
+
+
+class SystemClock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        """Timezone-aware."""
+        return datetime.now(UTC)
+
+    def wait(self, until: datetime, stop: threading.Event) -> None:
+        """Sleeps until then, or until ``stop`` is set."""
+        stop.wait(max(0.0, (until - self.now()).total_seconds()))
+
+
+def ignore_progress(_: Progress) -> None:
+    """For who does not watch."""
+
+
+# The Python API
+
+
+def validate(
+    files: Paths,
+    *,
+    schema: str | os.PathLike[str] | None = None,
+    region: str = "FR",
+    phone_column: str | None = None,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    max_invalid: str = "5%",
+    out: str | os.PathLike[str] = "reports",
+    clock: Clock | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Validation:
+    """Checks the input against the schema and writes ``rejected.csv``; sends nothing, reads no ledger.
+
+    The result counts the rows and lists every fault. Raises ``UsageError`` for wrong options and ``InputError`` for
+    an input that is no table; too many bad rows are in the result's ``error``.
+    """
+    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
+    loaded = read_schema(inputs.schema)
+    return validating.validate(
+        _paths(files),
+        inputs=inputs,
+        schema=loaded.schema,
+        rules=_rules(inputs.region, (clock or SystemClock()).now()),
+        max_invalid=parse_max_invalid(max_invalid),
+        out=Path(out),
+        on_progress=on_progress,
+    )
+
+
+def plan(
+    files: Paths,
+    message: Message,
+    *,
+    schema: str | os.PathLike[str] | None = None,
+    region: str = "FR",
+    phone_column: str | None = None,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    suppress: Paths = (),
+    max_invalid: str = "5%",
+    repeat_window: str = "24h",
+    limit: int | None = None,
+    batch_size: int = wire.NUMBERS_PER_REQUEST,
+    key: str | None = None,
+    notify_url: str | None = None,
+    price_table: str | os.PathLike[str] | None = None,
+    rate: str | None = None,
+    base_url: str = wire.BASE_URL,
+    sandbox: bool = False,
+    out: str | os.PathLike[str] = "reports",
+    ledger: str | None = None,
+    clock: Clock | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Plan:
+    """Makes the sealed list of requests for these files and this message; sends nothing, writes nothing.
+
+    ``message.text`` is a Jinja2 template whose variables are the files' columns. ``plan.refusal`` says why the plan may
+    not be sent (too many bad rows, nobody to call), if so. Raises ``UsageError`` for wrong options, and for a key that
+    was used for other content; ``InputError`` for an input that is no table or lacks a column.
+    """
+    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
+    options = PlanOptions(
+        suppress=tuple(_paths(suppress)),
+        max_invalid=parse_max_invalid(max_invalid),
+        repeat_window=parse_duration(repeat_window),
+        limit=_at_least("--limit", limit, 1),
+        batch_size=_batch_size(batch_size),
+        key=key,
+        notify_url=notify_url,
+        price_table=Path(price_table) if price_table else None,
+        out=Path(out),
+    )
+    return _plan(_paths(files), message, inputs, options, _ledger_url(ledger, sandbox=sandbox),
+                 rate, base_url, sandbox, clock or SystemClock(), on_progress)  # fmt: skip
+
+
+def send(
+    plan: Plan,
+    *,
+    api_key: str | None = None,
+    base_url: str = wire.BASE_URL,
+    sandbox: bool = False,
+    rate: str | None = None,
+    concurrency: int = 4,
+    timeout: float = 30.0,
+    max_cost: Decimal | None = None,
+    session: requests.Session | None = None,
+    clock: Clock | None = None,
+    stop: threading.Event | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> RunSummary:
+    """Sends a plan, each request once whatever crashes, and writes the run's reports.
+
+    The plan is committed to its ledger before anything leaves; if its key is there already, what is still queued is
+    sent. ``api_key`` None: from the environment or the keyring; ``timeout`` is in seconds. ``stop`` ends the work after
+    the requests in flight. The summary's ``stop`` and counts say how it ended: see ``pipeline.running.failure``.
+    Raises ``InputError`` for a plan that may not be sent, ``LedgerError`` when the ledger fails.
+    """
+    if plan.refusal:
+        raise plan.refusal
+    clock = clock or SystemClock()
+    with opened(plan.ledger_url) as ledger:
+        run = running.enqueue(plan, ledger, now=clock.now())
+        return _go_on(run, ledger, api_key, base_url, sandbox, rate, concurrency, timeout, max_cost,
+                      plan.prices, session, clock, stop, on_progress)  # fmt: skip
+
+
+def resume(
+    run: str,
+    *,
+    api_key: str | None = None,
+    base_url: str = wire.BASE_URL,
+    sandbox: bool = False,
+    rate: str | None = None,
+    concurrency: int = 4,
+    timeout: float = 30.0,
+    max_cost: Decimal | None = None,
+    price_table: str | os.PathLike[str] | None = None,
+    ledger: str | None = None,
+    session: requests.Session | None = None,
+    clock: Clock | None = None,
+    stop: threading.Event | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> RunSummary:
+    """Goes on with a run that stopped: sends what is queued, and only that. ``run`` is an id, its beginning, ``latest``.
+
+    Batches whose worker is gone become unknown and are not sent. Otherwise as ``send``.
+    """
+    with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
+        prices = planning.read_prices(Path(price_table) if price_table else None, book)
+        return _go_on(book.find(run), book, api_key, base_url, sandbox, rate, concurrency, timeout, max_cost,
+                      prices, session, clock or SystemClock(), stop, on_progress)  # fmt: skip
+
+
+def report(
+    run: str, *, out: str | os.PathLike[str] | None = None, ledger: str | None = None, sandbox: bool = False
+) -> RunSummary:
+    """Writes a run's reports again, from the ledger alone, into ``out/<run id>`` (None: where they were)."""
+    clock = SystemClock()
+    with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
+        found = book.find(run)
+        folder = Path(out) / found.id if out else Path(found.report_dir)
+        return _concluded(replace(found, report_dir=str(folder)), book, wire.BASE_URL, None, clock)
+
+
+# For the front doors
+
+
+def existing_run(
+    files: Paths,
+    message: Message,
+    *,
+    key: str | None,
+    limit: int | None,
+    ledger: str | None,
+    sandbox: bool,
+    schema: str | os.PathLike[str] | None,
+    region: str,
+    phone_column: str | None,
+    sheet: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+) -> Run | None:
+    """The run that has this content's key already, if there is one; of the files only hashes are computed.
+
+    Raises ``UsageError`` when the key stands for other content.
+    """
+    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
+    loaded = read_schema(inputs.schema)
+    identity = planning.identify(_paths(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
+    book = Ledger.existing(_ledger_url(ledger, sandbox=sandbox))
+    if book is None:
+        return None
+    with contextlib.closing(book):
+        run = book.with_key(identity.key)
+    if run:
+        running.check_content(run, identity.content)
+    return run
+
+
+def check_address(base_url: str, *, sandbox: bool) -> str | None:
+    """The API key for this address, before any work is done. Raises ``UsageError`` for an unsafe one, or no key."""
+    if sandbox:
+        return None
+    check_base_url(base_url)
+    return credentials.find_api_key(os.environ)
+
+
+def write_plan(plan: Plan) -> None:
+    """Writes the plan's files into its folder."""
+    running.write_plan(plan, now=plan.created_at)
+
+
+def summary_of(run: str, *, ledger: str | None = None, sandbox: bool = False) -> RunSummary:
+    """A run as it stands now; nothing is written."""
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        return _summary(book.find(run), book, wire.BASE_URL, None, SystemClock())
+
+
+def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[RunSummary]:
+    """Every run of the ledger, the newest first."""
+    book = Ledger.existing(_ledger_url(ledger, sandbox=sandbox))
+    if book is None:
+        return []
+    with contextlib.closing(book):
+        return [_summary(run, book, wire.BASE_URL, None, SystemClock()) for run in book.all_runs()]
+
+
+@contextlib.contextmanager
+def opened(url: str, *, create: bool = True) -> Iterator[Ledger]:
+    """The ledger, closed at the end. Raises ``UsageError`` when it does not exist and is not to be created."""
+    ledger = Ledger(url) if create else Ledger.existing(url)
+    if ledger is None:
+        raise UsageError(f"There is no ledger {url}.", hint="Nothing was sent with it yet. Name another: --ledger")
+    with contextlib.closing(ledger):
+        yield ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSchema:
+    """A schema, and the file that it came from."""
+
+    schema: Schema
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def read_schema(path: Path | None) -> LoadedSchema:
+    """A user's schema, or the packaged ``recipients.yaml``. Raises ``UsageError`` for one that cannot be used."""
+    source = path or packaged_schema("recipients")
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"The schema {source} cannot be read: {error}.", hint="--schema PATH") from error
+    return LoadedSchema(schema=load_schema(text, name=str(path) if path else "recipients.yaml"), text=text)
+
+
+def packaged_schema(name: str) -> Path:
+    """A schema that comes with voicebatch: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    inside = here / "schemas" / f"{name}.yaml"
+    return inside if inside.exists() else here.parent / "schemas" / f"{name}.yaml"
+
+
+def default_ledger(*, sandbox: bool) -> str:
+    """The SQLite file in the user's data directory; the sandbox has its own, so that a rehearsal is no real call."""
+    import platformdirs
+
+    return str(platformdirs.user_data_path("voicebatch") / ("sandbox.sqlite" if sandbox else "ledger.sqlite"))
+
+
+def parse_max_invalid(text: str) -> MaxInvalid:
+    """``20`` rows or ``5%`` of all rows."""
+    number, percent = (text.strip()[:-1], True) if text.strip().endswith("%") else (text.strip(), False)
+    if not re.fullmatch(r"\d+(\.\d+)?" if percent else r"\d+", number):
+        raise UsageError(f"--max-invalid {text!r} is neither a number of rows nor a percentage.", hint="20 or 5%")
+    if percent:
+        return MaxInvalid(share=Decimal(number) / 100)
+    return MaxInvalid(rows=int(number), share=None)
+
+
+def make_message(
+    *,
+    text: str | None,
+    template: Path | None,
+    audio: str | None,
+    channel: str,
+    lang: str,
+    speech_rate: str,
+    schedule: str | None,
+    clock: Clock | None = None,
+) -> Message:
+    """The message of the options: exactly one of text, template file and audio token, and settings that can be."""
+    given = [name for name, value in (("--text", text), ("--template", template), ("--audio", audio)) if value]
+    if len(given) != 1:
+        raise UsageError(
+            f"The message needs exactly one of --text, --template and --audio, not {' and '.join(given) or 'none'}.",
+            hint="For example: --text 'Bonjour {{ prenom }}'",
+        )
+    return Message(
+        text=_read_template(template) if template else text,
+        audio=audio,
+        channel=Channel(channel),
+        lang=_language(lang),
+        speech_rate=_speech_rate(speech_rate),
+        schedule=_schedule(schedule, (clock or SystemClock()).now()) if schedule else None,
+    )
+
+
+# Assembly
+
+
+def _plan(
+    files: Sequence[Path],
+    message: Message,
+    inputs: InputOptions,
+    options: PlanOptions,
+    ledger_url: str,
+    rate: str | None,
+    base_url: str,
+    sandbox: bool,  # noqa: FBT001 # private, and named by every caller
+    clock: Clock,
+    on_progress: OnProgress,
+) -> Plan:
+    loaded, now = read_schema(inputs.schema), clock.now()
+    ledger = Ledger.existing(ledger_url)
+    with contextlib.closing(ledger) if ledger else contextlib.nullcontext():
+        return planning.make_plan(
+            files,
+            message,
+            identity=planning.identify(files, message, inputs, options, loaded.sha256),
+            inputs=inputs,
+            options=options,
+            schema=loaded.schema,
+            schema_sha256=loaded.sha256,
+            rules=_rules(inputs.region, now),
+            ledger=ledger,
+            ledger_url=ledger_url,
+            limits=_limits(message.channel, rate),
+            limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url),
+            now=now,
+            on_progress=on_progress,
+        )
+
+
+def _go_on(
+    run: Run,
+    ledger: Ledger,
+    api_key: str | None,
+    base_url: str,
+    sandbox: bool,  # noqa: FBT001 # private, and named by every caller
+    rate: str | None,
+    concurrency: int,
+    timeout: float,
+    max_cost: Decimal | None,
+    prices: Any,
+    session: requests.Session | None,
+    clock: Clock,
+    stop: threading.Event | None,
+    on_progress: OnProgress,
+) -> RunSummary:
+    with _address(api_key, base_url, sandbox=sandbox) as (url, key):
+        network = Provider(base_url=url, api_key=key, timeout=timeout, notify_url=run.notify_url, session=session)
+        sender = Sender(
+            ledger=ledger,
+            network=network,
+            clock=clock,
+            worker=Worker.current(),
+            limiter=_limiter(run.channel, url),
+            limits=_limits(run.channel, rate),
+            timeout_seconds=2 * timeout,  # to connect, and to read
+            stop=stop or threading.Event(),
+            concurrency=max(1, concurrency),
+            max_cost=max_cost,
+            on_progress=on_progress,
+        )
+        running.drain(run, ledger, sender.drain, max_cost=max_cost, prices=prices)
+        on_progress(Progress(stage="reporting"))
+        return _concluded(run, ledger, url, rate, clock)
+
+
+@contextlib.contextmanager
+def _address(api_key: str | None, base_url: str, *, sandbox: bool) -> Iterator[tuple[str, str]]:
+    """Where to send to and with which key. A sandbox lives as long as its run."""
+    if not sandbox:
+        yield check_base_url(base_url), api_key or credentials.find_api_key(os.environ)
+        return
+    from voicebatch.sandbox import serve
+
+    with serve() as served:
+        yield served.base_url, SANDBOX_KEY
+
+
+def _concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
+    summary = _summary(run, ledger, base_url, rate, clock)
+    running.write_reports(run, ledger, Path(run.report_dir), summary, now=clock.now())
+    return summary
+
+
+def _summary(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
+    limits, limiter = _limits(run.channel, rate), _limiter(run.channel, base_url)
+    return running.summarise(run, ledger, limits=limits, limiter=limiter, now=clock.now())
+
+
+def _limits(channel: Channel, rate: str | None) -> tuple[RateLimit, ...]:
+    return (parse_rate(rate),) if rate else wire.RATE_LIMITS[channel]
+
+
+def _limiter(channel: Channel, base_url: str) -> str:
+    """What shares a rate limit: the requests of a channel to one host, of every run on the ledger."""
+    return f"{channel} {urlsplit(base_url).netloc or base_url}"
+
+
+def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:
+    return ledger or default_ledger(sandbox=sandbox)
+
+
+def _rules(region: str, now: datetime) -> Rules:
+    return Rules(
+        phones=lambda cells, own_region: phones.normalise(cells, region=own_region or region).faults,
+        languages=wire.LANGUAGES,
+        schedule=lambda text: _why_no_schedule(text, now),
+        speech_rates=(wire.SPEECH_RATE_MIN, wire.SPEECH_RATE_MAX),
+    )
+
+
+def _why_no_schedule(text: str, now: datetime) -> str | None:
+    try:
+        read_schedule(text, now=now, zone=wire.TIME_ZONE)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _input_options(
+    schema: str | os.PathLike[str] | None,
+    region: str,
+    phone_column: str | None,
+    sheet: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+) -> InputOptions:
+    if not phones.known_region(region.upper()):
+        raise UsageError(f"--region {region!r} is no country code.", hint="Write it like FR, BE or GB.")
+    return InputOptions(
+        schema=Path(schema) if schema else None,
+        region=region.upper(),
+        phone_column=phone_column,
+        sheet=sheet,
+        delimiter="\t" if delimiter in {"\\t", "tab"} else delimiter,
+        encoding=encoding,
+    )
+
+
+def _paths(files: Paths) -> list[Path]:
+    paths = [Path(file) for file in files]
+    repeated = {path for path in paths if paths.count(path) > 1}
+    if repeated:
+        raise UsageError(f"{repeated.pop()} is given twice.", hint="Rows are told apart by their file: name each once.")
+    return paths
+
+
+def _at_least(option: str, value: int | None, least: int) -> int | None:
+    if value is not None and value < least:
+        raise UsageError(f"{option} {value} is less than {least}.")
+    return value
+
+
+def _batch_size(size: int) -> int:
+    if not 1 <= size <= wire.NUMBERS_PER_REQUEST:
+        raise UsageError(f"--batch-size {size} is not between 1 and {wire.NUMBERS_PER_REQUEST}, the provider's limit.")
+    return size
+
+
+def _read_template(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"The template {path} cannot be read: {error}.", hint="Save it as UTF-8.") from error
+
+
+def _language(lang: str) -> str:
+    if not _LANGUAGE.fullmatch(lang):
+        raise UsageError(f"--lang {lang!r} is no language code.", hint="Write it like fr or en.")
+    return lang
+
+
+def _speech_rate(text: str) -> Decimal:
+    try:
+        rate = Decimal(text.replace(",", "."))
+    except ArithmeticError:
+        rate = Decimal("NaN")
+    if not (rate.is_finite() and wire.SPEECH_RATE_MIN <= rate <= wire.SPEECH_RATE_MAX):
+        raise UsageError(
+            f"--speech-rate {text} is not between {wire.SPEECH_RATE_MIN} and {wire.SPEECH_RATE_MAX}.",
+            hint="The provider would change it silently.",
+        )
+    return rate
+
+
+def _schedule(text: str, now: datetime) -> datetime:
+    try:
+        return read_schedule(text, now=now, zone=wire.TIME_ZONE)
+    except ValueError as error:
+        raise UsageError(f"--schedule: {error}.") from error

@@ -1,0 +1,98 @@
+"""The command line: parse, call one use case, print, exit code. A command's module is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import click
+
+from voicebatch.errors import Interrupted, UsageError, VoicebatchError
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "validate": ("validate", "Check files against the schema; list every bad cell."),
+    "plan": ("plan", "Check, and show what would be sent: requests, time, cost. Sends nothing."),
+    "send": ("send", "Plan, ask, send, report."),
+    "resume": ("send", "Go on with a run that stopped."),
+    "report": ("report", "Write a run's reports again."),
+    "runs": ("runs", "List the ledger's runs, or show one."),
+    "schema": ("schema", "Write a schema to start from, or explain one."),
+    "sandbox": ("sandbox", "Serve a local copy of the provider's API."),
+}
+"""Each command's module and its line in ``--help``, which so needs no import."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name][0]}"), name)
+        assert isinstance(command, click.Command)  # noqa: S101 # for the type checker: a module's own command
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="voicebatch", message="%(prog)s %(version)s")
+def main() -> None:
+    """Calls a spreadsheet of people with a spoken message: nobody twice, nobody forgotten, and an exact cost report.
+
+    Begin with a rehearsal: voicebatch send FILE --text "Bonjour {{ prenom }}" --sandbox
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command ``voicebatch``: never a traceback, always an exit code of the contract."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = main.main(arguments, prog_name="voicebatch", standalone_mode=False, default_map=_configuration())
+    except Exception as error:  # noqa: BLE001 # the last door: whatever it is becomes a sentence and a code
+        code = _explain(error, arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> int:
+    from voicebatch.cli import output
+
+    failure = _failure(error)
+    if output.verbosity(arguments) > 1:
+        import traceback
+
+        traceback.print_exception(error)
+    output.show_failure(failure, as_json=output.wants_json(arguments, os.environ))
+    return failure.exit_code
+
+
+def _failure(error: Exception) -> VoicebatchError:
+    if isinstance(error, VoicebatchError):
+        return error
+    if isinstance(error, click.Abort):
+        return Interrupted("Interrupted. Nothing was sent.")
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        return UsageError(error.format_message(), hint=f"{context.command_path} --help" if context else "")
+    return VoicebatchError(
+        f"This is a fault of voicebatch: {type(error).__name__}.",
+        hint="Run it again with -vv and report what it prints.",
+    )
+
+
+def _configuration() -> dict[str, Any]:
+    """The options in ``voicebatch.toml`` of the current folder, for every command or in a command's own table."""
+    if not os.path.exists("voicebatch.toml"):  # noqa: PTH110 # pathlib would be most of the start-up time
+        return {}
+    from voicebatch.cli import configuration
+
+    try:
+        return configuration.read("voicebatch.toml", COMMANDS)
+    except VoicebatchError as error:
+        sys.exit(_explain(error, sys.argv))

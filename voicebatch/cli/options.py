@@ -1,0 +1,92 @@
+"""The options that commands share, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from voicebatch import wire
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Option(click.Option):
+    """An option that can also come from a variable: ``--max-cost`` from ``VOICEBATCH_MAX_COST``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.envvar = self.envvar or f"VOICEBATCH_{(self.name or '').upper()}"
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """``click.option`` with a variable of its own."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+common = _together(
+    option("--ledger", metavar="URL", help="The ledger: a path or an SQLAlchemy URL. Default: in your data directory."),
+    option("--json", "as_json", is_flag=True, envvar="VOICEBATCH_JSON", help="Print one JSON object, nothing else."),
+    click.option("-v", "--verbose", count=True, help="Say more on standard error; -vv: tracebacks too."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+)
+
+files = click.argument("files", nargs=-1, required=True, type=click.Path())
+
+reading = _together(
+    option("--schema", metavar="PATH", type=click.Path(), help="Pandera schema in YAML. Default: the packaged one."),
+    option("--region", default="FR", show_default=True, help="Country of numbers written nationally."),
+    option("--phone-column", metavar="NAME", help="Default: found by its name."),
+    option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the one with a phone column."),
+    option("--delimiter", metavar="CHAR", help="Default: detected."),
+    option("--encoding", metavar="NAME", help="Default: detected."),
+    option("--max-invalid", metavar="N|P%", default="5%", show_default=True, help="More bad rows than this: exit 3."),
+    option("--out", metavar="DIR", default="reports", show_default=True, help="Files go to DIR/<run id>/."),
+)
+
+message = _together(
+    option("--text", help="The message, a Jinja2 template: a column is a variable."),
+    option("--template", metavar="PATH", type=click.Path(), help="The same, in a file."),
+    option("--audio", metavar="TOKEN", help="A recorded audio file instead of a text."),
+    option("--channel", type=click.Choice([str(channel) for channel in wire.PATHS]), default="voice-sms",
+           show_default=True, help="How the message reaches the phone."),
+    option("--lang", default="fr", show_default=True, help="Its language; a column lang overrides it."),
+    option("--speech-rate", default="1", show_default=True, help="0.5 to 2; a column speech_rate overrides it."),
+    option("--schedule", metavar="DATE", help="When it leaves; a column scheduled_date overrides it. Default: now."),
+    option("--notify-url", metavar="URL", help="Where the provider reports deliveries."),
+)  # fmt: skip
+
+planning = _together(
+    option("--suppress", metavar="PATH", multiple=True, type=click.Path(), help="An opt-out list; repeatable."),
+    option("--repeat-window", metavar="DURATION", default="24h", show_default=True,
+           help="Who was sent the same message within it is not called; 0: off."),
+    option("--limit", type=int, metavar="N", help="Only the first N recipients."),
+    option("--batch-size", type=int, metavar="N", default=wire.NUMBERS_PER_REQUEST, show_default=True,
+           help="Numbers in one request."),
+    option("--key", metavar="TEXT", help="The run's identity; never sent twice. Default: from the content."),
+)  # fmt: skip
+
+pricing = option("--price-table", metavar="PATH", type=click.Path(), help="CSV: calling_code,unit_cost,currency.")
+
+address = _together(
+    option("--sandbox", is_flag=True, help="Send to a local copy of the API: no key, no call, no cost."),
+    option("--base-url", metavar="URL", default=wire.BASE_URL, help="The provider's address."),
+    option("--rate", metavar="N/PERIOD", help="Default: the provider's documented limits."),
+)
+
+sending = _together(
+    option("--yes", "-y", is_flag=True, help="Don't ask."),
+    option("--max-cost", metavar="AMOUNT", help="Stop before the request that would pass it."),
+    option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight."),
+    option("--timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="Seconds."),
+)

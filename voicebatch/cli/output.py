@@ -1,0 +1,162 @@
+"""What the commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicebatch.errors import VoicebatchError
+from voicebatch.models import CountryTotal, RunSummary
+from voicebatch.pricing import money
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SCHEMA_VERSION = 1
+
+
+def wants_json(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether the answer has to be JSON even when the options could not be read."""
+    return "--json" in arguments or environment.get("VOICEBATCH_JSON", "").lower() in {"1", "true", "yes", "on"}
+
+
+def verbosity(arguments: Sequence[str]) -> int:
+    """How many times -v was given."""
+    short = [argument for argument in arguments if argument.startswith("-v") and set(argument[1:]) == {"v"}]
+    return sum(len(argument) - 1 for argument in short) + list(arguments).count("--verbose")
+
+
+def set_up_log(verbose: int) -> None:
+    """The log goes to standard error. It never holds a key or a phone number."""
+    level = (logging.WARNING, logging.INFO)[min(verbose, 1)]
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=level)
+
+
+def say(text: str) -> None:
+    """A line for the person, on standard error."""
+    click.echo(text, err=True)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """The one JSON object on standard output."""
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=False))
+
+
+def show_failure(error: VoicebatchError, *, as_json: bool) -> None:
+    """What happened and what to type next; as JSON with the rows and reports as far as it got."""
+    if as_json:
+        print_json({**_progress_of(error), "error": _error(error)})
+    say(f"voicebatch: {error.message}")
+    if error.hint:
+        say(error.hint)
+
+
+def summary_json(summary: RunSummary) -> dict[str, Any]:
+    """A run's summary as the contract writes it."""
+    return {
+        "run_id": summary.run_id,
+        "key": summary.key,
+        "status": summary.status,
+        "rows": asdict(summary.rows),
+        "requests": asdict(summary.requests),
+        "cost": None if summary.cost is None else money(summary.cost),
+        "currency": summary.currency,
+        "total_seconds": float(summary.total_seconds),
+        "earliest_finish": summary.earliest_finish and summary.earliest_finish.isoformat(timespec="seconds"),
+        "countries": [_country_json(line) for line in summary.countries],
+        "report_dir": summary.report_dir,
+        "ledger": summary.ledger,
+    }
+
+
+def print_summary(summary: RunSummary) -> None:
+    """The country report and the rows by status, as a person reads them."""
+    if summary.countries:
+        print_table(country_table(summary))
+    rows = [f"{count} {name}" for name, count in asdict(summary.rows).items() if count and name != "total"]
+    click.echo(f"Run {summary.run_id}: {summary.status}. {summary.rows.total} rows: {', '.join(rows)}.")
+    click.echo(f"Reports: {summary.report_dir}")
+
+
+def country_table(summary: RunSummary) -> Table:
+    """The country report with a total."""
+    table = _table("Country", "Code", ">Requests", ">Messages", ">Cost", ">Spoken time")
+    for line in summary.countries:
+        table.add_row(*_country_cells(line))
+    messages = sum(line.messages for line in summary.countries)
+    cost = f"{money(summary.cost or Decimal(0))} {summary.currency}"
+    table.add_section()
+    table.add_row("Total", "", str(summary.requests.accepted), str(messages), cost, _clock(summary.total_seconds))
+    return table
+
+
+def runs_table(summaries: Sequence[RunSummary]) -> Table:
+    """One line a run."""
+    table = _table("Run", "Status", ">Rows", ">Queued", ">Accepted", ">Refused", ">Unknown", ">Cost", "Key")
+    for run in summaries:
+        rows = run.rows
+        counts = (rows.total, rows.queued, rows.accepted, rows.refused, rows.unknown)
+        cost = f"{money(run.cost or Decimal(0))} {run.currency}"
+        table.add_row(run.run_id, run.status, *(str(count) for count in counts), cost, run.key)
+    return table
+
+
+def print_table(table: Table) -> None:
+    """With lines on a terminal, plain elsewhere."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(table)
+
+
+def _table(*headings: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
+    return table
+
+
+def _country_cells(line: CountryTotal) -> list[str]:
+    cost = f"{money(line.cost)} {line.currency}"
+    name = f"{line.country or '?'} ({line.country_code})" if line.country_code else line.country or "?"
+    return [name, f"+{line.calling_code}", str(line.requests), str(line.messages), cost, _clock(line.total_seconds)]
+
+
+def _country_json(line: CountryTotal) -> dict[str, Any]:
+    return {
+        "calling_code": line.calling_code,
+        "country_code": line.country_code,
+        "requests": line.requests,
+        "messages": line.messages,
+        "cost": money(line.cost),
+        "total_seconds": float(line.total_seconds),
+        "currency": line.currency,
+    }
+
+
+def _clock(seconds: Decimal) -> str:
+    """``1:02:03.5``"""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def _error(error: VoicebatchError) -> dict[str, str]:
+    return {"kind": error.kind, "message": error.message, "hint": error.hint}
+
+
+def _progress_of(error: VoicebatchError) -> dict[str, Any]:
+    if error.summary:
+        return summary_json(error.summary)
+    rows = {"rows": asdict(error.rows)} if error.rows else {}
+    return {**rows, **({"report_dir": error.report_dir} if error.report_dir else {})}

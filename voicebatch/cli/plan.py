@@ -1,0 +1,119 @@
+"""``voicebatch plan``, and what it shares with ``send``: the plan on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicebatch.cli import options
+from voicebatch.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from voicebatch.ledger import Run
+    from voicebatch.models import Message, Progress
+    from voicebatch.pipeline.plan import Plan
+
+MESSAGE = ("text", "template", "audio", "channel", "lang", "speech_rate", "schedule")
+CONTENT = ("schema", "region", "phone_column", "sheet", "delimiter", "encoding")
+PLAN = (*CONTENT, "suppress", "max_invalid", "repeat_window", "limit", "batch_size", "key", "notify_url",
+        "price_table", "rate", "base_url", "sandbox", "out", "ledger")  # fmt: skip
+
+
+@click.command
+@options.files
+@options.message
+@options.reading
+@options.planning
+@options.pricing
+@options.address
+@options.common
+def plan(files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, **how: Any) -> None:
+    """Check FILES and show what would be sent: requests, time, cost. Sends nothing."""
+    show_plan(files, how, as_json=as_json, verbose=verbose, quiet=quiet)
+
+
+def show_plan(files: tuple[str, ...], how: dict[str, Any], *, as_json: bool, verbose: int, quiet: bool) -> None:
+    """The command ``plan``, and ``send --dry-run``."""
+    from voicebatch import app
+    from voicebatch.cli import output, progress, signals
+
+    output.set_up_log(verbose)
+    message = message_from(how)
+    refuse_known(files, message, how)
+    with signals.leaving(), progress.shown(quiet=quiet) as on_progress:
+        made = make_plan(files, message, how, on_progress)
+        app.write_plan(made)
+    if as_json:
+        output.print_json(output.summary_json(made.summary()))
+    else:
+        print_plan(made)
+
+
+def message_from(how: dict[str, Any]) -> Message:
+    """The message that the options ask for."""
+    from pathlib import Path
+
+    from voicebatch import app
+
+    wanted = {name: how[name] for name in MESSAGE}
+    wanted["template"] = Path(wanted["template"]) if wanted["template"] else None
+    return app.make_message(**wanted)
+
+
+def known_run(files: tuple[str, ...], message: Message, how: dict[str, Any]) -> Run | None:
+    """The run that this very command made already."""
+    from voicebatch import app
+
+    return app.existing_run(
+        files,
+        message,
+        key=how["key"],
+        limit=how["limit"],
+        ledger=how["ledger"],
+        sandbox=how["sandbox"],
+        **{name: how[name] for name in CONTENT},
+    )
+
+
+def refuse_known(files: tuple[str, ...], message: Message, how: dict[str, Any]) -> None:
+    """A plan of what was sent already has nothing to send: its run is what goes on."""
+    if run := known_run(files, message, how):
+        raise InputError(
+            f"Nothing new to send: this content is run {run.id} already.",
+            hint=f"How it stands: voicebatch runs show {run.id}. Go on with it: voicebatch resume {run.id}. "
+            "To call everyone again: another --key and --repeat-window 0",
+        )
+
+
+def make_plan(
+    files: tuple[str, ...], message: Message, how: dict[str, Any], on_progress: Callable[[Progress], None]
+) -> Plan:
+    """The plan. Raises why it may not be sent, if so, with its files written."""
+    from voicebatch import app
+
+    made = app.plan(files, message, on_progress=on_progress, **{name: how[name] for name in PLAN})
+    if made.refusal:
+        app.write_plan(made)
+        made.refusal.summary = made.summary()
+        raise made.refusal
+    return made
+
+
+def print_plan(made: Plan) -> None:
+    """What would be sent, in a few lines."""
+    from voicebatch.pricing import money
+
+    summary = made.summary()
+    for file in made.intake.files:
+        click.echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
+    for one in made.opt_outs:
+        click.echo(f"{one.name}: {len(one.numbers)} numbers not to call, {one.unreadable} unreadable lines")
+    rows = summary.rows
+    click.echo(f"{rows.total} rows: {rows.queued} to call, {rows.suppressed} suppressed, {rows.rejected} rejected")
+    cost = f"{money(summary.cost)} {summary.currency}" if summary.cost is not None else "unknown (see --price-table)"
+    done = summary.earliest_finish.astimezone().strftime("%Y-%m-%d %H:%M") if summary.earliest_finish else "now"
+    click.echo(f"{summary.requests.planned} requests, estimated cost {cost}, done at the earliest {done}")
+    click.echo(f"Run {summary.run_id}. Files: {summary.report_dir}")

@@ -1,0 +1,55 @@
+"""``voicebatch runs`` and ``voicebatch runs show``."""
+
+from __future__ import annotations
+
+import click
+
+from voicebatch.cli import options
+
+
+@click.group(invoke_without_command=True)
+@options.option("--sandbox", is_flag=True, help="The sandbox's ledger.")
+@options.common
+@click.pass_context
+def runs(
+    context: click.Context, *, sandbox: bool, ledger: str | None, as_json: bool, verbose: int, quiet: bool
+) -> None:  # shows no progress
+    """List the ledger's runs, the newest first."""
+    if context.invoked_subcommand:
+        return
+    from voicebatch import app
+    from voicebatch.cli import output
+
+    output.set_up_log(verbose)
+    summaries = app.all_summaries(ledger=ledger, sandbox=sandbox)
+    if as_json:
+        output.print_json({"runs": [output.summary_json(summary) for summary in summaries]})
+    elif summaries:
+        output.print_table(output.runs_table(summaries))
+    else:
+        output.say("No runs yet.")
+
+
+@runs.command
+@click.argument("run")
+@options.option("--sandbox", is_flag=True, help="A run of the sandbox's ledger.")
+@options.common
+@click.pass_context
+def show(
+    context: click.Context, run: str, *, sandbox: bool, ledger: str | None, as_json: bool, verbose: int, quiet: bool
+) -> None:  # shows no progress
+    """Show RUN as it stands: its countries, rows and cost. RUN is an id, its beginning, or latest."""
+    from voicebatch import app
+    from voicebatch.cli import output
+    from voicebatch.pipeline.running import failure
+
+    above = context.parent.params if context.parent else {}
+    output.set_up_log(verbose)
+    summary = app.summary_of(run, ledger=ledger or above.get("ledger"), sandbox=sandbox or above.get("sandbox", False))
+    if as_json or above.get("as_json"):
+        output.print_json(output.summary_json(summary))
+        return
+    output.print_summary(summary)
+    if error := failure(summary):
+        click.echo(error.message)
+        click.echo(error.hint)

@@ -1,0 +1,127 @@
+"""``voicebatch send`` and ``voicebatch resume``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicebatch.cli import options
+from voicebatch.cli.plan import known_run, make_plan, message_from, print_plan, show_plan
+from voicebatch.errors import Interrupted, UsageError, VoicebatchError
+
+if TYPE_CHECKING:
+    from voicebatch.models import RunSummary
+
+SEND = ("base_url", "sandbox", "rate", "concurrency", "timeout")
+
+
+@click.command
+@options.files
+@options.message
+@options.reading
+@options.planning
+@options.sending
+@options.pricing
+@options.address
+@options.option("--dry-run", is_flag=True, help="The same as plan.")
+@options.common
+def send(files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, dry_run: bool, **how: Any) -> None:
+    """Plan FILES, ask, send, report. The same content and options again never call anyone twice."""
+    if dry_run:
+        show_plan(files, how, as_json=as_json, verbose=verbose, quiet=quiet)
+        return
+    from voicebatch import app
+    from voicebatch.cli import output, progress, signals
+
+    output.set_up_log(verbose)
+    _refuse_unasked(yes=how["yes"])
+    how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
+    message = message_from(how)
+    if run := known_run(files, message, how):
+        output.say(f"This content is run {run.id} already: only what is still queued is sent.")
+        _finish(lambda **more: app.resume(run.id, ledger=how["ledger"], price_table=how["price_table"], **more), how,
+                as_json=as_json, quiet=quiet)  # fmt: skip
+        return
+    with signals.leaving(), progress.shown(quiet=quiet) as on_progress:
+        made = make_plan(files, message, how, on_progress)
+    if not how["yes"]:
+        print_plan(made)
+        _ask(f"Call {made.counts.queued} people now?")
+    _finish(lambda **more: app.send(made, **more), how, as_json=as_json, quiet=quiet)
+
+
+@click.command
+@click.argument("run")
+@options.sending
+@options.pricing
+@options.address
+@options.common
+def resume(run: str, *, as_json: bool, verbose: int, quiet: bool, **how: Any) -> None:
+    """Go on with RUN: send what is still queued, and nothing else. RUN is an id, its beginning, or latest."""
+    from voicebatch import app
+    from voicebatch.cli import output
+
+    output.set_up_log(verbose)
+    _refuse_unasked(yes=how["yes"])
+    how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
+    if not how["yes"]:
+        left = app.summary_of(run, ledger=how["ledger"], sandbox=how["sandbox"])
+        _ask(f"Run {left.run_id}: call {left.rows.queued} people now?")
+    _finish(lambda **more: app.resume(run, ledger=how["ledger"], price_table=how["price_table"], **more), how,
+            as_json=as_json, quiet=quiet)  # fmt: skip
+
+
+def _finish(work: Callable[..., RunSummary], how: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+    """Does the sending and prints how it ended; raises what the exit code comes from."""
+    from voicebatch.cli import output, progress, signals
+
+    settings = {name: how[name] for name in (*SEND, "api_key")}
+    with signals.stopping() as received, progress.shown(quiet=quiet) as on_progress:
+        summary = work(max_cost=_amount(how["max_cost"]), stop=received.stop, on_progress=on_progress, **settings)
+    error = _error(summary, received.number)
+    if not as_json:
+        output.print_summary(summary)
+    if error:
+        raise error
+    if as_json:
+        output.print_json(output.summary_json(summary))
+
+
+def _error(summary: RunSummary, signal_number: int | None) -> VoicebatchError | None:
+    from voicebatch.pipeline.running import failure
+
+    if signal_number is None or not summary.rows.queued:
+        return failure(summary)
+    error = Interrupted(
+        f"Interrupted: {summary.rows.queued} people are still queued. What was in flight is recorded.",
+        hint=f"Go on: voicebatch resume {summary.run_id}",
+        signal_number=signal_number,
+    )
+    error.summary = summary
+    return error
+
+
+def _refuse_unasked(*, yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on. Nothing was sent.", hint="To send without asking: --yes")
+
+
+def _ask(question: str) -> None:
+    if not click.confirm(question, err=True):
+        raise UsageError("Nothing was sent.")
+
+
+def _amount(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text.replace(",", "."))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise UsageError(f"--max-cost {text!r} is no amount.", hint="Write it like 25 or 12.50")
+    return amount

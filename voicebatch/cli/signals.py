@@ -1,0 +1,60 @@
+"""SIGINT and SIGTERM: before anything is sent they end the command, while sending they end it after what is in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from voicebatch.cli.output import say
+from voicebatch.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """The first signal sets ``stop``; a second one leaves at once, as a crash would: the ledger knows what it did."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.number: int | None = None
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """A signal came."""
+        if self.stop.is_set():
+            os._exit(128 + number)
+        self.number = number
+        self.stop.set()
+        say("Stopping: requests in flight are finished first. Again to leave at once.")
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Signals]:
+    """While sending: signals ask the workers to stop."""
+    signals = Signals()
+    with _handlers(signals.handle):
+        yield signals
+
+
+@contextlib.contextmanager
+def leaving() -> Iterator[None]:
+    """While nothing is sent: a signal ends the command."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise Interrupted("Interrupted. Nothing was sent.", signal_number=number)
+
+    with _handlers(leave):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(handler: object) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}  # type: ignore[arg-type] # a handler
+    try:
+        yield
+    finally:
+        for number, known in before.items():
+            signal.signal(number, known)

@@ -1,0 +1,64 @@
+"""``voicebatch validate``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicebatch.cli import options
+
+if TYPE_CHECKING:
+    from voicebatch.pipeline.validating import Validation
+
+_ROWS_SHOWN = 5
+
+
+@click.command
+@options.files
+@options.reading
+@options.common
+def validate(
+    files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, ledger: str | None, **how: Any
+) -> None:  # validate needs no ledger
+    """Check FILES against the schema and write the bad rows to rejected.csv. Sends nothing."""
+    from voicebatch import app
+    from voicebatch.cli import output, progress, signals
+
+    output.set_up_log(verbose)
+    with signals.leaving(), progress.shown(quiet=quiet) as on_progress:
+        result = app.validate(files, on_progress=on_progress, **how)
+    if result.error:
+        result.error.rows, result.error.report_dir = result.rows, str(result.report_dir)
+        if not as_json:
+            _print(result)
+        raise result.error
+    if as_json:
+        output.print_json(_json(result))
+    else:
+        _print(result)
+
+
+def _json(result: Validation) -> dict[str, Any]:
+    return {
+        "rows": asdict(result.rows),
+        "files": [{"file": file.name, "form": file.form, "rows": file.rows} for file in result.files],
+        "faults": [
+            {"file": fault.file, "row": fault.row, "column": fault.column, "check": fault.check}
+            for fault in result.faults
+        ],
+        "report_dir": str(result.report_dir),
+    }
+
+
+def _print(result: Validation) -> None:
+    from voicebatch.pipeline.validating import grouped
+
+    for file in result.files:
+        click.echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
+    for column, check, rows in grouped(result.faults):
+        first = ", ".join(str(row) for row in rows[:_ROWS_SHOWN]) + ("…" if len(rows) > _ROWS_SHOWN else "")
+        where = f"“{column}”: " if column else ""
+        click.echo(f"  {where}{check.replace('_', ' ')} in {len(rows)} row{'s' if len(rows) > 1 else ''}: {first}")
+    click.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")

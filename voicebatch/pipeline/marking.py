@@ -1,0 +1,110 @@
+"""Gives every row of the input one status and, unless it is queued, a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from voicebatch import suppression
+from voicebatch.ledger import Ledger
+from voicebatch.models import BatchStatus, RowStatus
+from voicebatch.pipeline.intake import Intake
+from voicebatch.pipeline.opt_outs import OptOutList
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+_WORDS: Final = {
+    BatchStatus.QUEUED: "is queued in",
+    BatchStatus.SENDING: "is being sent by",
+    BatchStatus.ACCEPTED: "was already sent by",
+    BatchStatus.UNKNOWN: "may have been sent by",
+}
+
+
+class Marks:
+    """Gives every row its status and its reason. A row that has one keeps it."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.statuses = np.full(len(intake.row), RowStatus.QUEUED, dtype=object)
+        self.reasons: dict[int, str] = {}
+
+    def reject(self) -> None:
+        """Rows with a fault, all their sentences in one."""
+        sentences: dict[tuple[str, int], list[str]] = {}
+        for fault in self._intake.faults:
+            sentences.setdefault((fault.file, fault.row), []).append(fault.reason)
+        rejected = np.flatnonzero(self._intake.rejected)
+        self._mark(rejected, RowStatus.REJECTED, (self._sentence(sentences, at) for at in rejected))
+
+    def suppress_listed(self, lists: Sequence[OptOutList]) -> None:
+        """Numbers on an opt-out list."""
+        for opt_outs in lists:
+            queued = self._queued()
+            found = suppression.listed(self._intake.number[queued], opt_outs.numbers)
+            hit = found >= 0
+            reasons = (f"on the opt-out list {opt_outs.name}, row {opt_outs.rows[entry]}" for entry in found[hit])
+            self._suppress(queued[hit], reasons)
+
+    def suppress_duplicates(self) -> None:
+        """The same number and the same message twice: the first is kept."""
+        queued = self._queued()
+        firsts = suppression.first_of_same(self._intake.message[queued], self._intake.number[queued])
+        repeated = np.flatnonzero(firsts != np.arange(len(queued)))
+        reasons = (f"the same number and message as {self._place(queued[firsts[at]])}" for at in repeated)
+        self._suppress(queued[repeated], reasons)
+
+    def suppress_contacted(self, ledger: Ledger, run_id: str, window: timedelta, now: datetime) -> None:
+        """Numbers that were sent the same message within the repeat window, by another run."""
+        contacts = self._contacts(ledger, run_id, window, now)
+        queued = self._queued()
+        found = suppression.already_contacted(self._intake.message[queued], self._intake.number[queued], contacts)
+        hit = found >= 0
+        reasons = (str(contacts["reason"][entry]) for entry in found[hit])
+        self._suppress(queued[hit], reasons)
+
+    def suppress_beyond(self, limit: int | None) -> None:
+        """Whoever comes after the first ``limit`` recipients."""
+        if limit is not None:
+            beyond = self._queued()[limit:]
+            self._suppress(beyond, ("beyond --limit" for _ in beyond))
+
+    def _contacts(self, ledger: Ledger, run_id: str, window: timedelta, now: datetime) -> pd.DataFrame:
+        import pandas as pd
+
+        codes = {message.id: code for code, message in enumerate(self._intake.messages)}
+        lines = [
+            (
+                codes[contact.message_id],
+                int(number[1:]),
+                f"the same message {_WORDS[contact.status]} run {contact.run_id}",
+            )
+            for contact in ledger.contacts(codes.keys(), since=now - window)
+            if contact.run_id != run_id
+            for number in contact.numbers
+        ]
+        frame = pd.DataFrame(lines, columns=["message", "number", "reason"])
+        return frame.astype({"message": "int32", "number": "int64"})
+
+    def _queued(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.statuses == RowStatus.QUEUED)
+
+    def _suppress(self, positions: NDArray[np.int64], reasons: Iterable[str]) -> None:
+        self._mark(positions, RowStatus.SUPPRESSED, reasons)
+
+    def _mark(self, positions: NDArray[np.int64], status: RowStatus, reasons: Iterable[str]) -> None:
+        self.statuses[positions] = status
+        self.reasons.update(zip(positions.tolist(), reasons, strict=True))
+
+    def _sentence(self, sentences: Mapping[tuple[str, int], Sequence[str]], at: int) -> str:
+        file = self._intake.files[self._intake.file[at]].name
+        return "; ".join(dict.fromkeys(sentences[file, int(self._intake.row[at])]))
+
+    def _place(self, at: int) -> str:
+        row, file = self._intake.row[at], self._intake.files[self._intake.file[at]].name
+        return f"row {row}" if len(self._intake.files) == 1 else f"row {row} of {file}"

@@ -1,0 +1,234 @@
+"""The plan: the sealed list of batches, and what became of every row of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from voicebatch import batching
+from voicebatch.errors import InputError
+from voicebatch.ledger import NewBatch, NewRow, NewRun, RowLine, show_url
+from voicebatch.models import (
+    Batch,
+    Fault,
+    Message,
+    RequestCounts,
+    RowCounts,
+    RowStatus,
+    RunStatus,
+    RunSummary,
+    digest,
+)
+from voicebatch.pacing import Usage, earliest_finish
+from voicebatch.pipeline.intake import Intake, too_many_bad_rows
+from voicebatch.pipeline.numbers import by_calling_code, e164_texts
+from voicebatch.pipeline.opt_outs import OptOutList
+from voicebatch.pricing import Prices
+from voicebatch.reports.rejected import rejected_csv
+from voicebatch.settings import MaxInvalid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+RUN_ID_LENGTH: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a run is: its key, and a digest of the content that the key stands for."""
+
+    key: str
+    content: str
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, which depends on the key alone."""
+        return digest("run", self.key)[:RUN_ID_LENGTH]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A sealed list of batches, and what became of every row of the input. Made by ``voicebatch.plan``.
+
+    ``statuses`` has a ``RowStatus`` for every row (queued, rejected or suppressed), ``reasons`` a sentence for those
+    that are not queued, by position. The same input gives the same plan, batch for batch and id for id.
+    """
+
+    identity: Identity
+    message: Message
+    notify_url: str | None
+    report_dir: Path
+    intake: Intake
+    opt_outs: tuple[OptOutList, ...]
+    statuses: NDArray[np.object_]
+    reasons: Mapping[int, str]
+    prices: Prices
+    usages: tuple[Usage, ...]
+    created_at: datetime
+    ledger_url: str = field(repr=False)
+    batch_size: int
+    max_invalid: MaxInvalid
+    manifest: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """The id that the run will have."""
+        return self.identity.run_id
+
+    @cached_property
+    def counts(self) -> RowCounts:
+        """Rows by status."""
+        tally = {status: int(np.count_nonzero(self.statuses == status)) for status in RowStatus}
+        return RowCounts(total=len(self.statuses), **{str(status): count for status, count in tally.items()})
+
+    @cached_property
+    def _queued(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.statuses == RowStatus.QUEUED)
+
+    @cached_property
+    def _grouping(self) -> batching.Grouping:
+        return batching.group(self.intake.message[self._queued], batch_size=self.batch_size)
+
+    @cached_property
+    def _batch_ids(self) -> tuple[str, ...]:
+        return tuple(batch.id for batch in self.batches())
+
+    @cached_property
+    def messages_by_code(self) -> Mapping[str, int]:
+        """How many people would be called, by calling code."""
+        return by_calling_code(e164_texts(self.intake.number[self._queued]))
+
+    @cached_property
+    def estimate(self) -> Decimal | None:
+        """What the plan costs at the known prices; ``None`` when one is not known."""
+        return self.prices.estimate(self.messages_by_code)
+
+    @cached_property
+    def refusal(self) -> InputError | None:
+        """Why this plan may not be sent: too many bad rows, or nobody to call."""
+        counts = self.counts
+        if error := too_many_bad_rows(counts, self.max_invalid, self.report_dir):
+            return error
+        if counts.queued:
+            return None
+        return InputError(
+            f"There is nothing to send: of {counts.total} rows {counts.rejected} are rejected and {counts.suppressed} "
+            "suppressed.",
+            hint=f"The reason of every row is in {self.report_dir / 'recipients.csv'}",
+        )
+
+    def __len__(self) -> int:
+        """The number of requests."""
+        return len(self._grouping)
+
+    def batches(self) -> Iterator[Batch]:
+        """Every request of the plan, in the order in which they leave."""
+        ordered = self._queued[self._grouping.order]
+        numbers = e164_texts(self.intake.number[ordered])
+        for ordinal, (start, end) in enumerate(zip(self._grouping.starts, self._grouping.starts[1:], strict=False)):
+            message = self.intake.messages[self.intake.message[ordered[start]]]
+            of_batch = tuple(numbers[start:end].to_pylist())
+            batch_id = digest(self.run_id, message.id, of_batch)
+            yield Batch(id=batch_id, run_id=self.run_id, ordinal=ordinal, message=message, numbers=of_batch)
+
+    def lines(self) -> Iterator[RowLine]:
+        """Every row of the input in its order, as the plan leaves it."""
+        batch_of = self._batch_of_rows()
+        numbers = e164_texts(self.intake.number)
+        for at, status in enumerate(self.statuses):
+            yield RowLine(
+                file=int(self.intake.file[at]),
+                row=int(self.intake.row[at]),
+                phone=numbers[at].as_py(),
+                status=status,
+                reason=self.reasons.get(at, ""),
+                batch_id=batch_of.get(at),
+                campaign_id=None,
+                accepted_at=None,
+            )
+
+    def recipients(self) -> pd.DataFrame:
+        """A frame with a line for every row of the input: file, row, phone, status, reason, batch_id."""
+        import pandas as pd
+
+        names = [file.name for file in self.intake.files]
+        frame = pd.DataFrame(list(self.lines()), columns=list(RowLine._fields))
+        frame["file"] = [names[file] for file in frame["file"]]
+        return frame.drop(columns=["campaign_id", "accepted_at"])
+
+    def rejected(self) -> pd.DataFrame:
+        """A frame with a line for every fault: file, row, column, check, reason."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [asdict(fault) for fault in self.intake.faults], columns=[one.name for one in fields(Fault)]
+        )
+
+    def summary(self) -> RunSummary:
+        """The plan in figures: ``cost`` is the estimate, ``rows.queued`` what would be sent."""
+        return RunSummary(
+            run_id=self.run_id,
+            key=self.identity.key,
+            status=RunStatus.PLANNED,
+            rows=self.counts,
+            requests=RequestCounts(planned=len(self)),
+            cost=self.estimate,
+            currency=self.prices.currency or "EUR",
+            total_seconds=Decimal(0),
+            earliest_finish=earliest_finish(len(self), self.usages, self.created_at),
+            countries=(),
+            report_dir=str(self.report_dir),
+            ledger=show_url(self.ledger_url),
+        )
+
+    def rejected_csv(self) -> bytes:
+        """The content of ``rejected.csv``."""
+        return rejected_csv(self.intake.headers, self.intake.rejected_rows, self.intake.faults)
+
+    def new_run(self) -> NewRun:
+        """The plan as the ledger takes it."""
+        return NewRun(
+            id=self.run_id,
+            key=self.identity.key,
+            content=self.identity.content,
+            channel=self.message.channel,
+            notify_url=self.notify_url,
+            report_dir=str(self.report_dir.absolute()),
+            manifest=self.manifest,
+            counts=self.counts,
+            documents={"rejected.csv": self.rejected_csv()},
+            batches=(NewBatch(batch, estimate_batch(self.prices, batch.numbers)) for batch in self.batches()),
+            rows=self._new_rows(),
+        )
+
+    def _new_rows(self) -> Iterator[NewRow]:
+        for line in self.lines():
+            status = None if line.status is RowStatus.QUEUED else line.status
+            yield NewRow(
+                file=line.file,
+                row=line.row,
+                phone=line.phone,
+                status=status,
+                reason=line.reason,
+                batch_id=line.batch_id,
+            )
+
+    def _batch_of_rows(self) -> dict[int, str]:
+        ordered = self._queued[self._grouping.order]
+        sizes = np.diff(self._grouping.starts)
+        ids = [batch_id for batch_id, size in zip(self._batch_ids, sizes, strict=True) for _ in range(size)]
+        return dict(zip(ordered.tolist(), ids, strict=True))
+
+
+def estimate_batch(prices: Prices, numbers: Sequence[str]) -> Decimal | None:
+    """What one request costs at these prices."""
+    return prices.estimate(by_calling_code(pa.array(numbers, pa.string()))) if prices.units else None

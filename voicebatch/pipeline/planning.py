@@ -1,0 +1,141 @@
+"""From recipients to a sealed plan: suppress, limit, batch, estimate. Nothing here sends or writes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from voicebatch import readers
+from voicebatch.errors import InputError
+from voicebatch.ledger import Ledger
+from voicebatch.models import Channel, Message, Progress, RateLimit, digest
+from voicebatch.pacing import Usage
+from voicebatch.pipeline.intake import Intake, take_in
+from voicebatch.pipeline.marking import Marks
+from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
+from voicebatch.pipeline.plan import Identity, Plan
+from voicebatch.pipeline.writing import MessageWriter
+from voicebatch.pricing import Prices, parse_price_table
+from voicebatch.reports.manifest import versions
+from voicebatch.settings import InputOptions, PlanOptions
+from voicebatch.validation import Rules, Schema
+
+
+def make_plan(
+    files: Sequence[Path],
+    message: Message,
+    *,
+    identity: Identity,
+    inputs: InputOptions,
+    options: PlanOptions,
+    schema: Schema,
+    schema_sha256: str,
+    rules: Rules,
+    ledger: Ledger | None,
+    ledger_url: str,
+    limits: Sequence[RateLimit],
+    limiter: str,
+    now: datetime,
+    on_progress: Callable[[Progress], None],
+) -> Plan:
+    """Reads, checks, suppresses and groups the input. Nobody is forgotten: every row ends with one status.
+
+    Too many bad rows are no error here: see ``refuse``. Raises ``InputError`` for an input that is no table.
+    """
+    opt_outs = tuple(read_opt_outs(path, region=inputs.region) for path in options.suppress)
+    writer = MessageWriter(message, now=now)
+    intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=writer, on_progress=on_progress)
+    on_progress(Progress(stage="planning"))
+    marks = Marks(intake)
+    marks.reject()
+    marks.suppress_listed(opt_outs)
+    marks.suppress_duplicates()
+    if ledger and options.repeat_window:
+        marks.suppress_contacted(ledger, identity.run_id, options.repeat_window, now)
+    marks.suppress_beyond(options.limit)
+    prices = read_prices(options.price_table, ledger)
+    return Plan(
+        identity=identity,
+        message=message,
+        notify_url=options.notify_url,
+        report_dir=options.out / identity.run_id,
+        intake=intake,
+        opt_outs=opt_outs,
+        statuses=marks.statuses,
+        reasons=marks.reasons,
+        prices=prices,
+        usages=tuple(ledger.usages(limiter, limits, now=now) if ledger else (Usage(limit, 0, 0) for limit in limits)),
+        created_at=now,
+        ledger_url=ledger_url,
+        batch_size=options.batch_size,
+        max_invalid=options.max_invalid,
+        manifest=_manifest(intake, opt_outs, message, inputs, options, schema, schema_sha256, now),
+    )
+
+
+def identify(
+    files: Sequence[Path], message: Message, inputs: InputOptions, options: PlanOptions, schema_sha256: str
+) -> Identity:
+    """The run's key, from the content unless the user gave one: input bytes, message, schema, limit.
+
+    What selects other cells of the same bytes (sheet, phone column, region, dialect) is content too.
+    """
+    selected = {
+        field.name: getattr(inputs, field.name)
+        for field in fields(InputOptions)
+        if field.name != "schema" and getattr(inputs, field.name) != field.default
+    }
+    hashes = [readers.sha256(path) for path in files]
+    content = digest(hashes, message.id, schema_sha256, options.limit, selected)
+    return Identity(key=options.key or content, content=content)
+
+
+def read_prices(table: Path | None, ledger: Ledger | None) -> Prices:
+    """From the price table if there is one, else what the provider charged before."""
+    if table:
+        try:
+            return parse_price_table(table.read_text(encoding="utf-8-sig"), name=str(table))
+        except (OSError, UnicodeError) as error:
+            raise InputError(f"The price table {table} cannot be read: {error}.") from error
+    return ledger.unit_costs() if ledger else Prices()
+
+
+def _manifest(
+    intake: Intake,
+    opt_outs: Sequence[OptOutList],
+    message: Message,
+    inputs: InputOptions,
+    options: PlanOptions,
+    schema: Schema,
+    schema_sha256: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """What the plan was made of. No secret: the API key is not among the options."""
+    template = (message.text or "").encode()
+    return {
+        "created_at": now.isoformat(timespec="seconds"),
+        "versions": versions(),
+        "options": {**_plain(inputs), **_plain(options)},
+        "inputs": [_plain(file) for file in intake.files],
+        "opt_outs": [
+            {"name": one.name, "sha256": one.sha256, "numbers": len(one.numbers), "unreadable": one.unreadable}
+            for one in opt_outs
+        ],
+        "message": {**_plain(message), "sha256": hashlib.sha256(template).hexdigest()},
+        "schema": {"name": schema.name, "sha256": schema_sha256},
+    }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A dataclass as JSON can say it."""
+    return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | Channel):
+        return value
+    return [_json(item) for item in value] if isinstance(value, tuple) else str(value)

@@ -1,0 +1,68 @@
+"""``validate``: the input against the schema, and the bad rows back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from voicebatch import readers
+from voicebatch.errors import InputError
+from voicebatch.models import Fault, Progress, RowCounts, digest
+from voicebatch.pipeline.intake import InputFile, take_in, too_many_bad_rows
+from voicebatch.reports.cells import write_bytes
+from voicebatch.reports.rejected import rejected_csv
+from voicebatch.settings import InputOptions, MaxInvalid
+from voicebatch.validation import Rules, Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What is wrong with an input: counts, every fault, and the folder with ``rejected.csv``.
+
+    ``error`` is set when there are more bad rows than were allowed.
+    """
+
+    rows: RowCounts
+    files: tuple[InputFile, ...]
+    faults: tuple[Fault, ...]
+    report_dir: Path
+    error: InputError | None
+
+
+def validate(
+    files: Sequence[Path],
+    *,
+    inputs: InputOptions,
+    schema: Schema,
+    rules: Rules,
+    max_invalid: MaxInvalid,
+    out: Path,
+    on_progress: Callable[[Progress], None],
+) -> Validation:
+    """Reads and checks every row, and writes the bad ones to ``rejected.csv`` below ``out``."""
+    intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=None, on_progress=on_progress)
+    folder = out / f"validate-{digest([readers.sha256(path) for path in files])[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows, intake.faults))
+    rejected = int(np.count_nonzero(intake.rejected))
+    counts = RowCounts(total=len(intake.row), rejected=rejected)
+    return Validation(
+        rows=counts,
+        files=intake.files,
+        faults=intake.faults,
+        report_dir=folder,
+        error=too_many_bad_rows(counts, max_invalid, folder),
+    )
+
+
+def grouped(faults: Sequence[Fault]) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Faults for the screen: column, check and the rows, the most frequent first. No cell is in it."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for fault in faults:
+        groups[fault.column, fault.check].append(fault.row)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [(column, check, tuple(rows)) for (column, check), rows in ordered]

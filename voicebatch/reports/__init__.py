@@ -1,0 +1,1 @@
+"""The documents of a run: country report, recipients, rejected rows, manifest."""

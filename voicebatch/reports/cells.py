@@ -1,0 +1,54 @@
+"""CSV files that a spreadsheet can open without harm, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+_FORMULA: Final = re.compile(r"\s*[=+\-@\t\r]")
+_PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+
+
+def harmless(text: str) -> str:
+    """A cell that a spreadsheet would run as a formula gets a leading apostrophe; a plain number stays as it is."""
+    if not _FORMULA.match(text) or _PLAIN_NUMBER.fullmatch(text):
+        return text
+    return f"'{text}"
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """RFC 4180: commas, CRLF, quotes where needed; ``None`` is an empty cell."""
+    buffer = StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow([harmless(name) for name in header])
+    writer.writerows([_cell(value) for value in line] for line in lines)
+    return buffer.getvalue()
+
+
+def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> int:
+    """Writes a whole CSV file and returns the number of its lines without the header."""
+    count = 0
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([harmless(name) for name in header])
+        for count, line in enumerate(lines, start=1):
+            writer.writerow([_cell(value) for value in line])
+    partial.replace(path)
+    return count
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file: a reader sees the old one or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else harmless(str(value))

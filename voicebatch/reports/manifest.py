@@ -1,0 +1,69 @@
+"""The manifest: what a run was made of, its totals, and the checks that they add up."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from voicebatch.models import RowCounts, RunSummary
+from voicebatch.pricing import money
+from voicebatch.reports.cells import write_bytes
+
+_LIBRARIES: Final = ("voicebatch", "pandas", "pandera", "phonenumbers", "pyarrow", "requests", "sqlalchemy")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what a run's result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
+
+
+def check(name: str, left: tuple[str, object], right: tuple[str, object]) -> dict[str, Any]:
+    """One check: two named figures that must be equal, and whether they are."""
+    return {"check": name, "ok": left[1] == right[1], left[0]: str(left[1]), right[0]: str(right[1])}
+
+
+def row_check(rows: RowCounts, written: int) -> dict[str, Any]:
+    """Rows in = rows out, and every one has exactly one status."""
+    statuses = sum(count for name, count in asdict(rows).items() if name != "total")
+    return {
+        "check": "rows in = rows out",
+        "ok": rows.total == written == statuses,
+        "rows_in": rows.total,
+        "rows_with_a_status": statuses,
+        "rows_out": written,
+    }
+
+
+def write_manifest(
+    folder: Path,
+    planned: Mapping[str, Any],
+    summary: RunSummary,
+    checks: Sequence[Mapping[str, Any]],
+    *,
+    written_at: datetime,
+) -> None:
+    """Writes ``manifest.json``: ``planned`` is what the plan knew, the rest is how the run stands now."""
+    document = {
+        "schema_version": 1,
+        "run_id": summary.run_id,
+        "key": summary.key,
+        "status": summary.status,
+        "written_at": written_at.isoformat(timespec="seconds"),
+        **planned,
+        "rows": asdict(summary.rows),
+        "requests": asdict(summary.requests),
+        "totals": {
+            "cost": None if summary.cost is None else money(summary.cost),
+            "currency": summary.currency,
+            "messages": sum(line.messages for line in summary.countries),
+            "total_seconds": format(summary.total_seconds, "f"),
+        },
+        "checks": list(checks),
+    }
+    write_bytes(folder / "manifest.json", json.dumps(document, ensure_ascii=False, indent=2).encode())
