@@ -1,4 +1,4 @@
-"""The assembly: options become objects here, and nowhere else. Also the Python API, which the front doors are thin over."""
+"""The assembly: options become objects here and nowhere else. Its first half is the Python API."""
 
 from __future__ import annotations
 
@@ -188,9 +188,10 @@ def resume(
     stop: threading.Event | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> RunSummary:
-    """Goes on with a run that stopped: sends what is queued, and only that. ``run`` is an id, its beginning, ``latest``.
+    """Goes on with a run that stopped: sends what is queued, and only that.
 
-    Batches whose worker is gone become unknown and are not sent. Otherwise as ``send``.
+    ``run`` is an id, its unique beginning, or ``latest``. Batches whose worker is gone become unknown and are not sent.
+    Otherwise as ``send``.
     """
     with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
         prices = planning.read_prices(Path(price_table) if price_table else None, book)

@@ -199,7 +199,7 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCounts:
-    """Requests of a run. ``sent`` counts every attempt that may have arrived, ``retried`` those after a batch's first."""
+    """Requests of a run: ``sent`` is every attempt that may have arrived, ``retried`` those after a batch's first."""
 
     planned: int = 0
     sent: int = 0

@@ -8,8 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from voicebatch.models import RateLimit
-
 BATCH_ROWS: Final = 65_536
 """Rows that are read, checked and rendered at a time."""
 
@@ -57,15 +55,3 @@ class PlanOptions:
     notify_url: str | None = None
     price_table: Path | None = None
     out: Path = Path("reports")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendOptions:
-    """How a plan is sent."""
-
-    base_url: str
-    limits: tuple[RateLimit, ...]
-    max_cost: Decimal | None = None
-    concurrency: int = 4
-    timeout: float = 30.0
-    price_table: Path | None = None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -34,12 +38,48 @@ def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-common = _together(
-    option("--ledger", metavar="URL", help="The ledger: a path or an SQLAlchemy URL. Default: in your data directory."),
-    option("--json", "as_json", is_flag=True, envvar="VOICEBATCH_JSON", help="Print one JSON object, nothing else."),
-    click.option("-v", "--verbose", count=True, help="Say more on standard error; -vv: tracebacks too."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress."),
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What every command takes: the ledger, and how it speaks."""
+
+    ledger: str | None
+    as_json: bool
+    verbose: int
+    quiet: bool
+
+
+def common(function: F) -> F:
+    """Gives a command ``--ledger --json -v -q`` as one argument, and sets up its log.
+
+    Given before a subcommand they count too: ``runs --json show RUN``.
+    """
+
+    @functools.wraps(function)
+    def command(*args: Any, **given: Any) -> Any:
+        context = click.get_current_context()
+        above = context.parent.params if context.parent else {}
+        own = {name: given.pop(name) or above.get(name) or given_default for name, given_default in _COMMON.items()}
+        _set_up_log(own["verbose"])
+        return function(*args, common=Common(**own), **given)
+
+    return _together(
+        option("--ledger", metavar="URL", help="A path or an SQLAlchemy URL. Default: in your data directory."),
+        option(
+            "--json", "as_json", is_flag=True, envvar="VOICEBATCH_JSON", help="Print one JSON object, nothing else."
+        ),
+        click.option("-v", "--verbose", count=True, help="Say more on standard error; -vv: tracebacks too."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    )(command)  # type: ignore[return-value] # click only looks at its parameters
+
+
+_COMMON: Final[dict[str, Any]] = {"ledger": None, "as_json": False, "verbose": 0, "quiet": False}
+
+
+def _set_up_log(verbose: int) -> None:
+    """To standard error. No line of it ever holds a key or a phone number."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=level)
+
 
 files = click.argument("files", nargs=-1, required=True, type=click.Path())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,12 +30,6 @@ def verbosity(arguments: Sequence[str]) -> int:
     """How many times -v was given."""
     short = [argument for argument in arguments if argument.startswith("-v") and set(argument[1:]) == {"v"}]
     return sum(len(argument) - 1 for argument in short) + list(arguments).count("--verbose")
-
-
-def set_up_log(verbose: int) -> None:
-    """The log goes to standard error. It never holds a key or a phone number."""
-    level = (logging.WARNING, logging.INFO)[min(verbose, 1)]
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=level)
 
 
 def say(text: str) -> None:
@@ -146,8 +139,8 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
 
 def _clock(seconds: Decimal) -> str:
     """``1:02:03.5``"""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
+    whole_minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(whole_minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 

@@ -30,23 +30,22 @@ PLAN = (*CONTENT, "suppress", "max_invalid", "repeat_window", "limit", "batch_si
 @options.pricing
 @options.address
 @options.common
-def plan(files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, **how: Any) -> None:
+def plan(files: tuple[str, ...], *, common: options.Common, **how: Any) -> None:
     """Check FILES and show what would be sent: requests, time, cost. Sends nothing."""
-    show_plan(files, how, as_json=as_json, verbose=verbose, quiet=quiet)
+    show_plan(files, how | {"ledger": common.ledger}, common=common)
 
 
-def show_plan(files: tuple[str, ...], how: dict[str, Any], *, as_json: bool, verbose: int, quiet: bool) -> None:
+def show_plan(files: tuple[str, ...], how: dict[str, Any], *, common: options.Common) -> None:
     """The command ``plan``, and ``send --dry-run``."""
     from voicebatch import app
     from voicebatch.cli import output, progress, signals
 
-    output.set_up_log(verbose)
     message = message_from(how)
     refuse_known(files, message, how)
-    with signals.leaving(), progress.shown(quiet=quiet) as on_progress:
+    with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
         app.write_plan(made)
-    if as_json:
+    if common.as_json:
         output.print_json(output.summary_json(made.summary()))
     else:
         print_plan(made)

@@ -11,18 +11,15 @@ from voicebatch.cli import options
 @options.option("--sandbox", is_flag=True, help="The sandbox's ledger.")
 @options.common
 @click.pass_context
-def runs(
-    context: click.Context, *, sandbox: bool, ledger: str | None, as_json: bool, verbose: int, quiet: bool
-) -> None:  # shows no progress
+def runs(context: click.Context, *, sandbox: bool, common: options.Common) -> None:
     """List the ledger's runs, the newest first."""
     if context.invoked_subcommand:
         return
     from voicebatch import app
     from voicebatch.cli import output
 
-    output.set_up_log(verbose)
-    summaries = app.all_summaries(ledger=ledger, sandbox=sandbox)
-    if as_json:
+    summaries = app.all_summaries(ledger=common.ledger, sandbox=sandbox)
+    if common.as_json:
         output.print_json({"runs": [output.summary_json(summary) for summary in summaries]})
     elif summaries:
         output.print_table(output.runs_table(summaries))
@@ -35,18 +32,15 @@ def runs(
 @options.option("--sandbox", is_flag=True, help="A run of the sandbox's ledger.")
 @options.common
 @click.pass_context
-def show(
-    context: click.Context, run: str, *, sandbox: bool, ledger: str | None, as_json: bool, verbose: int, quiet: bool
-) -> None:  # shows no progress
+def show(context: click.Context, run: str, *, sandbox: bool, common: options.Common) -> None:
     """Show RUN as it stands: its countries, rows and cost. RUN is an id, its beginning, or latest."""
     from voicebatch import app
     from voicebatch.cli import output
     from voicebatch.pipeline.running import failure
 
-    above = context.parent.params if context.parent else {}
-    output.set_up_log(verbose)
-    summary = app.summary_of(run, ledger=ledger or above.get("ledger"), sandbox=sandbox or above.get("sandbox", False))
-    if as_json or above.get("as_json"):
+    above = context.parent.params["sandbox"] if context.parent else False
+    summary = app.summary_of(run, ledger=common.ledger, sandbox=sandbox or above)
+    if common.as_json:
         output.print_json(output.summary_json(summary))
         return
     output.print_summary(summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import click
@@ -17,17 +18,7 @@ from voicebatch.cli import options
     "--answer-delay", type=click.FloatRange(0, 600), default=0.0, help="Seconds between acting and answering."
 )
 @options.common
-def sandbox(
-    host: str,
-    port: int,
-    rate: str,
-    answer_delay: float,
-    *,
-    ledger: str | None,
-    as_json: bool,
-    verbose: int,
-    quiet: bool,  # noqa: ARG001 # needs none of them
-) -> None:
+def sandbox(host: str, port: int, rate: str, answer_delay: float, *, common: options.Common) -> None:
     """Serve a local copy of the provider's API until ^C: no key, no call, no cost."""
     from voicebatch.cli import output, signals
     from voicebatch.pacing import parse_rate
@@ -35,12 +26,12 @@ def sandbox(
 
     with signals.stopping() as received, serve(host=host, port=port, rate_limit=parse_rate(rate),
                                                answer_delay=answer_delay) as served:  # fmt: skip
-        if as_json:
+        if common.as_json:
             output.print_json({"base_url": served.base_url})
         else:
             click.echo(f"The sandbox is at {served.base_url}; who was called: {served.base_url[:-3]}/sandbox/calls")
             click.echo(f"Send to it: voicebatch send FILE --text … --base-url {served.base_url}")
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         _wait(received.stop)
 
 

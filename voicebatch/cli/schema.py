@@ -18,7 +18,7 @@ def schema() -> None:
 @schema.command
 @click.argument("path", default="schema.yaml", type=click.Path())
 @options.common
-def init(path: str, *, ledger: str | None, as_json: bool, verbose: int, quiet: bool) -> None:  # noqa: ARG001 # needs none of them
+def init(path: str, *, common: options.Common) -> None:
     """Write the packaged schema to PATH, with comments on how to add a column. Never overwrites."""
     from voicebatch import app
     from voicebatch.cli import output
@@ -29,7 +29,7 @@ def init(path: str, *, ledger: str | None, as_json: bool, verbose: int, quiet: b
             file.write(app.packaged_schema("recipients").read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Name another path.") from error
-    if as_json:
+    if common.as_json:
         output.print_json({"schema": str(target)})
     else:
         click.echo(f"Wrote {path}. Check a file with it: voicebatch validate FILE --schema {path}")
@@ -38,13 +38,13 @@ def init(path: str, *, ledger: str | None, as_json: bool, verbose: int, quiet: b
 @schema.command
 @click.argument("path", required=False, type=click.Path())
 @options.common
-def show(path: str | None, *, ledger: str | None, as_json: bool, verbose: int, quiet: bool) -> None:  # noqa: ARG001 # needs none of them
+def show(path: str | None, *, common: options.Common) -> None:
     """Explain the schema in PATH, or the packaged one, in words."""
     from voicebatch import app, validation
     from voicebatch.cli import output
 
     lines = validation.explain(app.read_schema(Path(path) if path else None).schema)
-    if as_json:
+    if common.as_json:
         output.print_json({"schema": path or "recipients.yaml", "explanation": lines})
     else:
         click.echo("\n".join(lines))

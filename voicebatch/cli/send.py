@@ -29,29 +29,30 @@ SEND = ("base_url", "sandbox", "rate", "concurrency", "timeout")
 @options.address
 @options.option("--dry-run", is_flag=True, help="The same as plan.")
 @options.common
-def send(files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, dry_run: bool, **how: Any) -> None:
+def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how: Any) -> None:
     """Plan FILES, ask, send, report. The same content and options again never call anyone twice."""
+    how["ledger"] = common.ledger
     if dry_run:
-        show_plan(files, how, as_json=as_json, verbose=verbose, quiet=quiet)
+        show_plan(files, how, common=common)
         return
     from voicebatch import app
     from voicebatch.cli import output, progress, signals
 
-    output.set_up_log(verbose)
     _refuse_unasked(yes=how["yes"])
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
     message = message_from(how)
     if run := known_run(files, message, how):
         output.say(f"This content is run {run.id} already: only what is still queued is sent.")
-        _finish(lambda **more: app.resume(run.id, ledger=how["ledger"], price_table=how["price_table"], **more), how,
-                as_json=as_json, quiet=quiet)  # fmt: skip
+        _finish(
+            lambda **more: app.resume(run.id, ledger=common.ledger, price_table=how["price_table"], **more), how, common
+        )
         return
-    with signals.leaving(), progress.shown(quiet=quiet) as on_progress:
+    with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
     if not how["yes"]:
         print_plan(made)
         _ask(f"Call {made.counts.queued} people now?")
-    _finish(lambda **more: app.send(made, **more), how, as_json=as_json, quiet=quiet)
+    _finish(lambda **more: app.send(made, **more), how, common)
 
 
 @click.command
@@ -60,34 +61,31 @@ def send(files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, dr
 @options.pricing
 @options.address
 @options.common
-def resume(run: str, *, as_json: bool, verbose: int, quiet: bool, **how: Any) -> None:
+def resume(run: str, *, common: options.Common, **how: Any) -> None:
     """Go on with RUN: send what is still queued, and nothing else. RUN is an id, its beginning, or latest."""
     from voicebatch import app
-    from voicebatch.cli import output
 
-    output.set_up_log(verbose)
     _refuse_unasked(yes=how["yes"])
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
     if not how["yes"]:
-        left = app.summary_of(run, ledger=how["ledger"], sandbox=how["sandbox"])
+        left = app.summary_of(run, ledger=common.ledger, sandbox=how["sandbox"])
         _ask(f"Run {left.run_id}: call {left.rows.queued} people now?")
-    _finish(lambda **more: app.resume(run, ledger=how["ledger"], price_table=how["price_table"], **more), how,
-            as_json=as_json, quiet=quiet)  # fmt: skip
+    _finish(lambda **more: app.resume(run, ledger=common.ledger, price_table=how["price_table"], **more), how, common)
 
 
-def _finish(work: Callable[..., RunSummary], how: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+def _finish(work: Callable[..., RunSummary], how: dict[str, Any], common: options.Common) -> None:
     """Does the sending and prints how it ended; raises what the exit code comes from."""
     from voicebatch.cli import output, progress, signals
 
     settings = {name: how[name] for name in (*SEND, "api_key")}
-    with signals.stopping() as received, progress.shown(quiet=quiet) as on_progress:
+    with signals.stopping() as received, progress.shown(quiet=common.quiet) as on_progress:
         summary = work(max_cost=_amount(how["max_cost"]), stop=received.stop, on_progress=on_progress, **settings)
     error = _error(summary, received.number)
-    if not as_json:
+    if not common.as_json:
         output.print_summary(summary)
     if error:
         raise error
-    if as_json:
+    if common.as_json:
         output.print_json(output.summary_json(summary))
 
 

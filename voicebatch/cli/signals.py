@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: before anything is sent they end the command, while sending they end it after what is in flight."""
+"""SIGINT and SIGTERM: they end the command at once, or while sending after what is in flight."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from voicebatch.cli.output import say
@@ -51,8 +51,8 @@ def leaving() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handlers(handler: object) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}  # type: ignore[arg-type] # a handler
+def _handlers(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:

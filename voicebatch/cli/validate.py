@@ -19,22 +19,19 @@ _ROWS_SHOWN = 5
 @options.files
 @options.reading
 @options.common
-def validate(
-    files: tuple[str, ...], *, as_json: bool, verbose: int, quiet: bool, ledger: str | None, **how: Any
-) -> None:  # validate needs no ledger
+def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> None:
     """Check FILES against the schema and write the bad rows to rejected.csv. Sends nothing."""
     from voicebatch import app
     from voicebatch.cli import output, progress, signals
 
-    output.set_up_log(verbose)
-    with signals.leaving(), progress.shown(quiet=quiet) as on_progress:
+    with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:
         result = app.validate(files, on_progress=on_progress, **how)
     if result.error:
         result.error.rows, result.error.report_dir = result.rows, str(result.report_dir)
-        if not as_json:
+        if not common.as_json:
             _print(result)
         raise result.error
-    if as_json:
+    if common.as_json:
         output.print_json(_json(result))
     else:
         _print(result)

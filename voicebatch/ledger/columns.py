@@ -23,7 +23,7 @@ class Instant(TypeDecorator[datetime]):
         aware = value.astimezone(UTC)
         return aware.replace(tzinfo=None) if dialect.name == "sqlite" else aware
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 # its form
         """UTC again, whatever the session's time zone."""
         if value is None:
             return None
@@ -47,6 +47,6 @@ class Exact(TypeDecorator[Decimal]):
             return None
         return format(value, "f") if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 # its form
         """The decimal that was stored."""
         return None if value is None else Decimal(value)

@@ -29,7 +29,7 @@ def parse_url(url: str) -> URL:
 
 
 def open_engine(url: URL) -> Engine:
-    """An engine whose every commit is on the disk before it returns. Creates the file's folder, private to its owner."""
+    """An engine whose every commit is on the disk before it returns. Creates the file, private to its owner."""
     if url.get_backend_name() != "sqlite":
         raise UsageError("This version keeps its ledger in SQLite only.", hint="Use a path or sqlite+pysqlite:///…")
     _make_private_file(url)
@@ -50,8 +50,8 @@ def exists(url: URL) -> bool:
 @contextlib.contextmanager
 def transaction(engine: Engine, *, write: bool = True) -> Iterator[Connection]:
     """One transaction. A writing one takes SQLite's lock at once, so that what it read is still true when it writes."""
-    with translated(engine.url), engine.connect() as connection:
-        connection = connection.execution_options(**{_READ_ONLY: not write})
+    with translated(engine.url), engine.connect() as plain:
+        connection = plain.execution_options(**{_READ_ONLY: not write})
         with connection.begin():
             yield connection
 
@@ -65,7 +65,7 @@ def translated(url: URL) -> Iterator[None]:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise LedgerError(
             f"The ledger {show(url)} cannot be used: {cause}.",
-            hint="Nothing is sent without it. Check that its disk has room and that you may write to it, or name another: --ledger",
+            hint="Nothing is sent without it. Check its disk and your right to write to it, or name another: --ledger",
         ) from error
 
 

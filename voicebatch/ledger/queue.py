@@ -328,7 +328,7 @@ def _times_not_sent(connection: Connection, batch_id: str) -> int:
     return sum(outcome == Outcome.NOT_SENT for outcome in outcomes)
 
 
-def _lose(connection: Connection, attempt: Row[Any], now: datetime) -> None:
+def _lose(connection: Connection, attempt: Any, now: datetime) -> None:
     """Its slot ends now: a request of a process that is gone, or past its lease, is certainly over."""
     ended = {"ended_at": now, "outcome": Outcome.UNKNOWN, "reason": _LOST}
     connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(ended))

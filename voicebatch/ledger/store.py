@@ -351,7 +351,7 @@ class Ledger:
             .where(batches.c.run_id == run_id, attempts.c.outcome == Outcome.ACCEPTED)
         )
         with self._read() as connection:
-            return [tuple(found) for found in connection.execute(query)]  # type: ignore[misc] # four columns
+            return [tuple(found) for found in connection.execute(query)]
 
     def rows(self, run_id: str) -> Iterator[RowLine]:
         """Every row of the input in its order."""

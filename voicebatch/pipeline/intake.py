@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Message, Progress, RowCounts
+from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.writing import MessageWriter
 from voicebatch.reports.rejected import RejectedRow
 from voicebatch.settings import InputOptions, MaxInvalid
@@ -75,7 +76,8 @@ def take_in(
 
     Raises ``UsageError`` for a path that does not exist and ``InputError`` for what cannot be read as a table.
     """
-    opened = [(source, readers.sha256(path)) for path in files for source in _open(path, options)]
+    hashes = {path: readers.sha256(path) for path in files}
+    opened = [(source, hashes[path]) for path in files for source in _open(path, options)]
     taken: list[_Taken] = []
     for source, sha256 in opened:
         done = sum(len(one.row) for one in taken)
@@ -177,8 +179,7 @@ def _phone_faults(taken: _Taken, rows: readers.Rows, read: phones.Phones, faults
 
 
 def _digits(e164: Any) -> NDArray[np.int64]:
-    digits = pc.cast(pc.utf8_slice_codeunits(e164, 1), pa.int64())
-    return pc.fill_null(digits, NO_NUMBER).to_numpy(zero_copy_only=False)
+    return digits_of(pc.fill_null(e164, f"+{NO_NUMBER}"))
 
 
 def _take_late_faults(taken: _Taken, faults: Sequence[Fault]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Marks:
         self.statuses[positions] = status
         self.reasons.update(zip(positions.tolist(), reasons, strict=True))
 
-    def _sentence(self, sentences: Mapping[tuple[str, int], Sequence[str]], at: int) -> str:
+    def _sentence(self, sentences: Mapping[tuple[str, int], Sequence[str]], at: np.integer[Any]) -> str:
         file = self._intake.files[self._intake.file[at]].name
         return "; ".join(dict.fromkeys(sentences[file, int(self._intake.row[at])]))
 

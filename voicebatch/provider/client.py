@@ -19,7 +19,8 @@ from voicebatch.provider import outcomes, transport
 
 _IDLE_SECONDS: Final = 2.0
 """A kept connection that rested longer is not used again: if the server closed it at the very moment of our request,
-the reset would be an unknown outcome, and a person would have to settle it. A new connection costs a tenth of a second."""
+the reset would be an unknown outcome, and a person would have to settle it. A new connection
+costs a tenth of a second."""
 
 
 def _now() -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
@@ -37,8 +36,9 @@ def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([harmless(name) for name in header])
-        for count, line in enumerate(lines, start=1):
+        for line in lines:
             writer.writerow([_cell(value) for value in line])
+            count += 1
     partial.replace(path)
     return count
 
@@ -47,7 +47,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file: a reader sees the old one or the new one."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _cell(value: object) -> str:
