@@ -1,0 +1,130 @@
+"""Parquet files and folders as data teams write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from voicebatch.errors import InputError
+from voicebatch.readers import open_sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Read = Callable[..., dict[int, tuple[str | None, ...]]]
+
+
+def write(path: Path, table: pa.Table) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        (pa.array([612345678.0, None, float("nan")]), ("612345678", None, None)),
+        (pa.array([0.1, 2.0, None], pa.float32()), ("0.1", "2", None)),
+        (pa.array([0.5, 2.0, None], pa.float16()), ("0.5", "2", None)),
+        (pa.array([2**63, 1, None], pa.uint64()), ("9223372036854775808", "1", None)),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), ("a", "b", "a")),
+        (pa.array([1.0, 2.5, 1.0]).dictionary_encode(), ("1", "2.5", "1")),
+        (pa.array(["a", " ", ""], pa.large_string()), ("a", None, None)),
+        (pa.array(["a", None, "b"], pa.string_view()), ("a", None, "b")),
+        (pa.array([0, 1_000, None], pa.time32("ms")), ("00:00", "00:00:01", None)),
+        (pa.array([1, None, 0], pa.timestamp("ns")), ("1970-01-01 00:00", None, "1970-01-01 00:00")),
+        (pa.array([90_000, None, 3_600], pa.duration("s")), ("25:00", None, "01:00")),
+        (pa.array([None, None, None]), (None, None, None)),
+        (
+            pa.array([datetime(2027, 3, 1, 8, 0, tzinfo=UTC)] * 3, pa.timestamp("us", "Europe/Paris")),
+            ("2027-03-01T09:00+01:00",) * 3,
+        ),
+    ],
+    ids=str,
+)
+def test_every_plain_type_reads_as_text(
+    tmp_path: Path, rows: Read, column: pa.Array, texts: tuple[str | None, ...]
+) -> None:
+    path = write(tmp_path / "t.parquet", pa.table({"n": ["1", "2", "3"], "v": column}))
+    assert tuple(cells[1] for cells in rows(path).values()) == texts
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pa.array([[1]]), pa.array([{"a": 1}]), pa.array([b"x"]), pa.array([[b"x"]])],
+    ids=lambda c: str(c.type),
+)
+def test_a_column_that_is_no_text_is_named(tmp_path: Path, column: pa.Array) -> None:
+    path = write(tmp_path / "t.parquet", pa.table({"tel": ["1"], "extra": column}))
+    with pytest.raises(InputError, match="the column “extra” holds"):
+        open_sources(path)
+
+
+def test_text_that_is_no_utf8_ends_in_a_sentence(tmp_path: Path) -> None:
+    broken = pa.array([b"\xff\xfe"], pa.binary()).view(pa.string())
+    path = write(tmp_path / "t.parquet", pa.table({"tel": broken}))
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        open_sources(path)
+
+
+def test_a_date_beyond_the_calendar_ends_in_a_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", pa.table({"d": pa.array([2**60], pa.timestamp("us"))}))
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        open_sources(path)
+
+
+def test_records_in_many_row_groups_are_numbered_through(tmp_path: Path, rows: Read) -> None:
+    pq.write_table(pa.table({"tel": ["a", None, "b", " ", "c"]}), tmp_path / "t.parquet", row_group_size=2)
+    assert rows(tmp_path / "t.parquet") == {2: ("a",), 4: ("b",), 6: ("c",)}
+
+
+def test_columns_of_one_name_are_told_apart(tmp_path: Path, rows: Read) -> None:
+    path = write(tmp_path / "t.parquet", pa.Table.from_arrays([pa.array(["1"]), pa.array(["2"])], ["tel", "tel"]))
+    assert open_sources(path)[0].header == ("tel", "tel (2)")
+    assert rows(path) == {2: ("1", "2")}
+
+
+def test_a_folder_gives_a_source_for_each_file_with_its_partitions(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    write(folder / "mois=03" / "ville=Saint%20Denis" / "b.parquet", pa.table({"tel": ["1"]}))
+    write(folder / "mois=03" / "ville=Lyon" / "a.parquet", pa.table({"tel": ["2"], "mois": ["mars"]}))
+    write(folder / "mois=__HIVE_DEFAULT_PARTITION__" / "ville=Lyon" / "part-0", pa.table({"tel": ["3"]}))
+    write(folder / "_delta_log" / "x.parquet", pa.table({"other": ["4"]}))
+    (folder / "_SUCCESS").touch()
+    write(folder / "mois=04" / "ville=Lyon" / "empty.parquet", pa.table({"tel": pa.array([], pa.string())}))
+    sources = open_sources(folder)
+    found = {source.name: [row for batch in source.batches() for row in batch.cells.to_pylist()] for source in sources}
+    assert found == {
+        f"{folder}/mois=03/ville=Lyon/a.parquet": [{"tel": "2", "mois": "mars", "ville": "Lyon"}],
+        f"{folder}/mois=03/ville=Saint%20Denis/b.parquet": [{"tel": "1", "mois": "03", "ville": "Saint Denis"}],
+        f"{folder}/mois=__HIVE_DEFAULT_PARTITION__/ville=Lyon/part-0": [{"tel": "3", "mois": None, "ville": "Lyon"}],
+    }
+
+
+def test_a_folder_without_a_parquet_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clients.csv").write_text("nom;tel\nA;1\n")
+    with pytest.raises(InputError, match="a folder without a Parquet file"):
+        open_sources(tmp_path)
+
+
+def test_a_file_of_another_kind_among_parquet_files_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", pa.table({"tel": ["1"]}))
+    (tmp_path / "clients.csv").write_text("nom;tel\nA;1\n")
+    with pytest.raises(InputError, match=r"clients\.csv cannot be read as Parquet"):
+        open_sources(tmp_path)
+
+
+def test_a_folder_of_empty_files_has_no_rows(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", pa.table({"tel": pa.array([], pa.string())}))
+    with pytest.raises(InputError, match="has a header and no rows"):
+        open_sources(tmp_path)
+
+
+def test_a_file_without_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no columns"):
+        open_sources(write(tmp_path / "a.parquet", pa.table({})))

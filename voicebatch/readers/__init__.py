@@ -1,0 +1,88 @@
+"""Files as rows of text, whatever their format. A new format is a file here and a line in ``READERS``."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from voicebatch.errors import UsageError
+from voicebatch.readers import parquet
+from voicebatch.readers.delimited import open_delimited
+from voicebatch.readers.parquet import open_parquet
+from voicebatch.readers.rows import Reader, Request, Rows, Source, readable
+from voicebatch.readers.workbook import open_workbook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Rows", "Source", "open_sources", "sha256"]
+
+READERS: Final[dict[str, Reader]] = {
+    ".csv": open_delimited,
+    ".tsv": open_delimited,
+    ".txt": open_delimited,
+    ".xlsx": open_workbook,
+    ".xlsm": open_workbook,
+    ".xls": open_workbook,
+    ".ods": open_workbook,
+    ".parquet": open_parquet,
+}
+"""The reader of a file by its ending, in lower case."""
+
+_BY_CONTENT: Final[dict[bytes, Reader]] = {
+    b"PK\x03\x04": open_workbook,  # .xlsx and .ods are zip files
+    b"\xd0\xcf\x11\xe0": open_workbook,  # .xls is an OLE file
+    parquet.MAGIC: open_parquet,
+}
+"""The reader of a file with another ending, by its first four bytes; anything else is read as text."""
+
+
+def open_sources(
+    path: Path,
+    *,
+    sheet: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    has_header: bool | None = True,
+) -> list[Source]:
+    """The tables of a file or of a Parquet folder, opened: their headers are known, their rows not yet read.
+
+    ``has_header`` False: the first row is data, and the columns are ``column A``, ``column B`` and so on;
+    None: it is a header unless it holds a number. Parquet always has one.
+
+    Raises ``UsageError`` when there is no such file, and ``InputError`` for everything about its contents,
+    here or while its rows are read.
+    """
+    _refuse_missing(path)
+    request = Request(sheet=sheet, delimiter=delimiter, encoding=encoding, has_header=has_header)
+    with readable(str(path)):
+        return _reader(path)(path, request)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes; of a folder, that of its data files' relative paths and hashes."""
+    _refuse_missing(path)
+    with readable(str(path)):
+        if not path.is_dir():
+            return _file_hash(path)
+        lines = (f"{_file_hash(part)}  {part.relative_to(path).as_posix()}\n" for part in parquet.parts(path))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _refuse_missing(path: Path) -> None:
+    if not (path.is_file() or path.is_dir()):
+        raise UsageError(f"There is no file {path}", hint="Check the path; a file must be there to be read twice.")
+
+
+def _reader(path: Path) -> Reader:
+    if path.is_dir():
+        return open_parquet
+    if reader := READERS.get(path.suffix.lower()):
+        return reader
+    with path.open("rb") as file:
+        return _BY_CONTENT.get(file.read(4), open_delimited)
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

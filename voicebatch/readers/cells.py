@@ -1,0 +1,49 @@
+"""A typed cell as the text that a person would have typed."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+
+def text(value: object) -> str | None:
+    """A cell's text: ``612345678`` for 612345678.0, ``2027-03-01 09:00``, ``TRUE``; None for nothing."""
+    match value:
+        case None | "":
+            return None
+        case str():
+            return value
+        case bool():  # before numbers: a bool is an int
+            return str(value).upper()
+        case float() | Decimal():
+            return _number(value)
+        case datetime():  # before dates: a datetime is a date
+            return value.isoformat("T" if value.tzinfo else " ", _precision(value))
+        case time():
+            return value.isoformat(_precision(value))
+        case timedelta():
+            return _duration(value)
+        case date() | _:
+            return str(value)
+
+
+def _number(value: float | Decimal) -> str | None:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return str(value)
+    exact = Decimal(repr(value)) if isinstance(value, float) else value
+    return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f")
+
+
+def _precision(value: datetime | time) -> str:
+    """Seconds only where there are any."""
+    return "auto" if value.second or value.microsecond else "minutes"
+
+
+def _duration(value: timedelta) -> str:
+    """Hours, which may be more than 24, and minutes: how a spreadsheet shows a stretch of time."""
+    minutes, seconds = divmod(round(value.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}" + (f":{seconds:02}" if seconds else "")

@@ -1,0 +1,144 @@
+"""CSV, TSV and plain text, by Python's csv module: one row at a time, whatever the size of the file."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
+
+from voicebatch.errors import InputError, UsageError
+from voicebatch.readers.encodings import detect
+from voicebatch.readers.rows import Record, Request, Source, is_blank, source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_DELIMITERS_ONLY: Final = " " + "".join(_DELIMITERS)
+_NO_DELIMITER: Final = "\x1f"  # csv insists on one: a character that nobody types
+_END: Final = "\0"  # no text file has it: a quotation mark that is never closed swallows it
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)
+_LINE_BREAK: Final = re.compile(r"[\r\n]")
+_SAMPLE_LINES: Final = 500
+
+
+def open_delimited(path: Path, request: Request) -> list[Source]:
+    """The one table of a text file; its encoding and delimiter are detected unless the user named them."""
+    encoding = detect(path, request.encoding)
+    delimiter = _delimiter(path, encoding.codec, request.delimiter)
+    form = f"CSV, {_shown(delimiter)}" if delimiter != _NO_DELIMITER else "one column"
+    read = partial(_records, path, encoding.codec, delimiter)
+    return [source(str(path), f"{form}, {encoding.shown}", read, has_header=request.has_header)]
+
+
+def _shown(delimiter: str) -> str:
+    return _DELIMITERS.get(delimiter, f"“{delimiter}”")
+
+
+def _lines(path: Path, codec: str) -> Iterator[str]:
+    with path.open(encoding=codec, newline="") as file:
+        yield next(file, "").removeprefix("\ufeff")
+        yield from file
+
+
+def _delimiter(path: Path, codec: str, wanted: str | None) -> str:
+    sample = list(islice(_lines(path, codec), _SAMPLE_LINES))
+    said = _SEPARATOR_LINE.fullmatch(sample[0])
+    if wanted is not None:
+        return _known(wanted)
+    return _known(said[1]) if said else _likeliest(sample, str(path))
+
+
+def _known(wanted: str) -> str:
+    delimiter = "\t" if wanted.lower() in {"tab", r"\t"} else wanted
+    if len(delimiter) == 1 and delimiter not in '"\r\n\0':
+        return delimiter
+    raise UsageError(f"“{wanted}” is no delimiter", hint="Name one character, as in --delimiter ';', or tab.")
+
+
+def _likeliest(sample: list[str], name: str) -> str:
+    scores = {delimiter: _score(sample, delimiter) for delimiter in _DELIMITERS}
+    best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
+    if not scores[best[0]]:
+        return _NO_DELIMITER
+    if len(best) > 1:
+        raise InputError(
+            f"{name}: the delimiter may be any of {', '.join(map(_shown, best))}",
+            hint=f"Say which it is, as in --delimiter '{best[0]}'",
+        )
+    return best[0]
+
+
+def _score(sample: list[str], delimiter: str) -> float:
+    """How many columns the delimiter gives, times the share of rows that it splits into so many at most."""
+    try:
+        rows = [row for row in csv.reader(sample, delimiter=delimiter) if not is_blank(row)]
+    except csv.Error:
+        return 0
+    if not rows:
+        return 0
+    columns = len(rows[0])
+    below = [len(row) > 1 and is_blank(row[columns:]) for row in rows[1:]] or [True]
+    return (columns - 1) * sum(below) / len(below)
+
+
+def _records(path: Path, codec: str, delimiter: str) -> Iterator[Record]:
+    lines = _lines(path, codec)
+    first = next(lines)
+    number = 0
+    if _SEPARATOR_LINE.fullmatch(first):
+        number, first = 1, next(lines, "")
+    raw: list[str] = []
+    reader = csv.reader(_kept(chain([first], lines, [_END]), raw), delimiter=delimiter)
+    width = 0
+    while (cells := _next(reader, path, number + 1)) != [_END]:
+        number += 1
+        width = width or len(cells)
+        if delimiter == _NO_DELIMITER and not "".join(cells).strip(_DELIMITERS_ONLY):
+            cells = []
+        yield number, cells, _swallowing(raw, cells, width, delimiter) if len(raw) > 1 else ""
+        raw.clear()
+
+
+def _kept(lines: Iterable[str], raw: list[str]) -> Iterator[str]:
+    """The lines; those of the row that is being read are in ``raw``."""
+    for line in lines:
+        raw.append(line)
+        yield line
+
+
+def _next(reader: Iterator[list[str]], path: Path, number: int) -> list[str]:
+    try:
+        cells = next(reader)
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, row {number} cannot be read ({error}): is a quotation mark never closed?",
+            hint=f"Look at the quotation marks in row {number}.",
+        ) from error
+    if cells and cells != [_END] and cells[-1].endswith(_END):
+        raise InputError(
+            f"{path}, row {number}: a quotation mark opens a cell that never ends, and hides every row below",
+            hint=f"Close or remove the quotation mark in row {number}.",
+        )
+    return cells
+
+
+def _swallowing(raw: list[str], cells: list[str], width: int, delimiter: str) -> str:
+    """What is wrong with a row of several lines, when a stray quotation mark made one row of them."""
+    crowded = len(cells) < width and any(delimiter in cell and _LINE_BREAK.search(cell) for cell in cells)
+    if len(cells) <= width and not crowded and _is_strict(raw, delimiter):
+        return ""
+    return (
+        f"the row goes on over {len(raw)} lines and has {len(cells)} cells, the header {width}: "
+        "a stray quotation mark in it seems to hide the rows below"
+    )
+
+
+def _is_strict(raw: list[str], delimiter: str) -> bool:
+    try:
+        return bool(list(csv.reader(raw, delimiter=delimiter, strict=True)))
+    except csv.Error:
+        return False

@@ -1,0 +1,101 @@
+"""Which encoding a text file is in."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from voicebatch.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BLOCK_BYTES: Final = 1 << 20
+_BYTE_ORDER_MARKS: Final = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_SHOWN: Final = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "cp1252": "Windows-1252",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """An encoding by Python's name, and as the screen shows it."""
+
+    codec: str
+    shown: str
+
+
+def detect(path: Path, wanted: str | None) -> Encoding:
+    """The encoding that the whole file reads in: the one wanted, or its mark's, or UTF-8, or Windows-1252.
+
+    Raises ``UsageError`` when there is no such encoding as the one wanted, ``InputError`` when the file is in
+    none of them, or is not text.
+    """
+    for codec in [_known(wanted)] if wanted else _candidates(path):
+        if _decodes(path, codec):
+            return Encoding(codec=codec, shown=wanted or _SHOWN[codec])
+    if wanted:
+        raise InputError(f"{path} is not in the encoding {wanted}", hint="Leave --encoding out, or name another.")
+    raise InputError(
+        f"{path} is neither in UTF-8 nor in Windows-1252",
+        hint="Say which encoding it is in, as in --encoding mac_roman, or save it as UTF-8.",
+    )
+
+
+def _known(wanted: str) -> str:
+    try:
+        "".encode(wanted)
+    except (LookupError, ValueError) as error:
+        raise UsageError(
+            f"There is no encoding “{wanted}”",
+            hint="Name another, as in --encoding cp1252 or --encoding utf-8.",
+        ) from error
+    return wanted
+
+
+def _candidates(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    for mark, codec in _BYTE_ORDER_MARKS.items():
+        if head.startswith(mark):
+            return [codec]
+    return _unmarked_utf16(head) or ["utf-8", "cp1252"]
+
+
+def _unmarked_utf16(head: bytes) -> list[str]:
+    """In UTF-16, every other byte of most Western text is zero."""
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if odd > len(head) / 4 and not even:
+        return ["utf-16-le"]
+    return ["utf-16-be"] if even > len(head) / 4 and not odd else []
+
+
+def _decodes(path: Path, codec: str) -> bool:
+    """Whether the whole file is text in this encoding; the beginning alone would not tell a late accent."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                _refuse_binary(decoder.decode(block), path)
+            decoder.decode(b"", final=True)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _refuse_binary(text: str, path: Path) -> None:
+    if "\0" in text:
+        raise InputError(
+            f"{path} is not a text file",
+            hint="If it is a workbook, give it its own ending, as in .xlsx; else save it as CSV in UTF-8.",
+        )

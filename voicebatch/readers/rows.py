@@ -1,0 +1,187 @@
+"""Rows as every reader delivers them: text cells in record batches, with the numbers a spreadsheet shows."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from voicebatch import settings
+from voicebatch.errors import InputError
+from voicebatch.headers import unique_header
+
+Cells = Sequence[str | None]
+Record = tuple[int, Cells, str]
+"""A row's number, its cells, and what is wrong with its shape ("" for nothing)."""
+
+_DIGITS_OF_A_NUMBER: Final = 6
+_PIECE_ROWS: Final = 2048  # turned into columns at a time: as many as the processor's cache holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Some rows of a source, in their order.
+
+    ``numbers`` are as a spreadsheet shows them. ``cells`` has one text column per header of the source; an
+    empty cell is null, and so is one of white space only; other text is untouched. ``faults`` says, by row
+    number, what is wrong with a row's shape; such a row is there all the same.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    cells: pa.RecordBatch
+    faults: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One table of one file. ``name`` is its path as the user wrote it, ``form`` what was detected."""
+
+    name: str
+    form: str
+    header: tuple[str, ...]
+    read: Callable[[], Iterator[Rows]] = field(repr=False, compare=False)
+
+    def batches(self) -> Iterator[Rows]:
+        """The rows, at most ``settings.BATCH_ROWS`` at a time; each call reads the file again.
+
+        Raises ``InputError`` when the file turns out to be broken further down.
+        """
+        with readable(self.name):
+            yield from self.read()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the caller knows of a file. ``has_header`` None: the first row is one unless it holds a number."""
+
+    sheet: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    has_header: bool | None = True
+
+
+Reader = Callable[[Path, Request], list[Source]]
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turns what the operating system and the decoder say about a file into an ``InputError``."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{name} cannot be read: {error.strerror or error}", hint="Check the file and its permissions."
+        ) from error
+    except UnicodeError as error:
+        raise InputError(
+            f"{name} is not all in one encoding",
+            hint="Say which it is in: --encoding NAME, or save it as UTF-8.",
+        ) from error
+
+
+def source(name: str, form: str, read: Callable[[], Iterator[Record]], *, has_header: bool | None) -> Source:
+    """A source from records, which ``read`` begins afresh at each call.
+
+    The first row that is not blank is the header. Raises ``InputError`` when there is none, or no row below.
+    """
+    records = _rows(read)
+    _, first, _ = next(records, (0, (), ""))
+    if not first:
+        raise InputError(f"{name} is empty", hint="Check that it is the right file.")
+    titled = not _holds_number(first) if has_header is None else has_header
+    if titled and next(records, None) is None:
+        raise no_rows(name)
+    width = _width(first, read, titled=titled)
+    header = unique_header(first[:width] if titled else [None] * width)
+    return Source(name=name, form=form, header=header, read=partial(_batches, read, header, titled=titled))
+
+
+def no_rows(name: str) -> InputError:
+    """The error for a table with nothing below its header."""
+    return InputError(f"{name} has a header and no rows", hint="Check that it is the right file.")
+
+
+def is_blank(cells: Cells) -> bool:
+    """Whether a row has nothing in it but white space: such a row is no row, and keeps its number."""
+    return not any(map(str.strip, filter(None, cells)))
+
+
+def tidy(column: pa.Array) -> pa.Array:
+    """A text column with null for white space."""
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+
+
+def _rows(read: Callable[[], Iterator[Record]]) -> Iterator[Record]:
+    return (record for record in read() if not is_blank(record[1]))
+
+
+def _filled(cells: Cells) -> int:
+    """The width of a row up to its last cell that is not empty."""
+    return next((width for width in range(len(cells), 0, -1) if not is_blank(cells[width - 1 : width])), 0)
+
+
+def _width(first: Cells, read: Callable[[], Iterator[Record]], *, titled: bool) -> int:
+    """The number of columns: one at the end without a title counts only when something stands in it."""
+    if not titled:
+        return max(_filled(cells) for _, cells, _ in _rows(read))
+    if _filled(first) == len(first):
+        return len(first)
+    return max(_filled(cells[: len(first)]) for _, cells, _ in _rows(read))
+
+
+def _holds_number(cells: Cells) -> bool:
+    return any(sum(letter.isdigit() for letter in cell or "") >= _DIGITS_OF_A_NUMBER for cell in cells)
+
+
+def _batches(read: Callable[[], Iterator[Record]], header: tuple[str, ...], *, titled: bool) -> Iterator[Rows]:
+    records = islice(_rows(read), int(titled), None)
+    while pieces := list(islice(_pieces(records, header), settings.BATCH_ROWS // _PIECE_ROWS)):
+        yield _joined(pieces, header)
+
+
+def _pieces(records: Iterator[Record], header: tuple[str, ...]) -> Iterator[Rows]:
+    while piece := list(islice(records, _PIECE_ROWS)):
+        yield _assembled(piece, header)
+
+
+def _assembled(records: list[Record], header: tuple[str, ...]) -> Rows:
+    width = len(header)
+    faults = {
+        number: fault or _overflow(cells, width) for number, cells, fault in records if fault or len(cells) > width
+    }
+    rows = (cells if len(cells) <= width else cells[:width] for _, cells, _ in records)
+    columns = list(zip_longest(*rows))
+    columns += [(None,) * len(records)] * (width - len(columns))
+    return Rows(
+        numbers=np.array([number for number, _, _ in records], np.int64),
+        cells=pa.RecordBatch.from_arrays([tidy(pa.array(each, pa.string())) for each in columns], list(header)),
+        faults={number: fault for number, fault in faults.items() if fault},
+    )
+
+
+def _joined(pieces: list[Rows], header: tuple[str, ...]) -> Rows:
+    columns = zip(*(piece.cells.columns for piece in pieces), strict=True)
+    return Rows(
+        numbers=np.concatenate([piece.numbers for piece in pieces]),
+        cells=pa.RecordBatch.from_arrays([pa.concat_arrays(column) for column in columns], list(header)),
+        faults=dict(ChainMap(*(dict(piece.faults) for piece in pieces))),
+    )
+
+
+def _overflow(cells: Cells, width: int) -> str:
+    if (filled := _filled(cells)) <= width:
+        return ""
+    return (
+        f"the row has {filled} cells, the header {width}: "
+        "a cell that holds the delimiter needs quotation marks around it"
+    )

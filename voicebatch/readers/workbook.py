@@ -1,0 +1,114 @@
+"""Workbooks: .xlsx, .xlsm, .xls and .ods, through calamine."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+
+from voicebatch.errors import InputError
+from voicebatch.headers import phone_columns
+from voicebatch.readers.cells import text
+from voicebatch.readers.rows import Record, Request, Source, is_blank, source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_PANIC: Final = "PanicException"  # how calamine ends on some broken files; Python has no name to catch it by
+
+
+def open_workbook(path: Path, request: Request) -> list[Source]:
+    """One sheet of a workbook: the one named, else the only one with rows or with a phone column.
+
+    Hidden sheets count only by name. A cell without a title above it is in a column of its own: a workbook's
+    cells cannot slip sideways as those of a text file do.
+    """
+    with _calamine(path):
+        workbook = _load(path)
+        sheet = _named(workbook, path, request.sheet) if request.sheet else _chosen(workbook, path)
+    read = partial(_read, path, sheet)
+    return [source(str(path), f"sheet '{sheet}'", read, has_header=request.has_header)]
+
+
+@contextmanager
+def _calamine(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PasswordError as error:
+        raise InputError(
+            f"{path} is protected by a password", hint="Save it without a password, then try again."
+        ) from error
+    except BaseException as error:
+        if not _is_calamines(error):
+            raise
+        raise InputError(
+            f"{path} cannot be read as a workbook ({error})",
+            hint="Open it in a spreadsheet program and save it again as .xlsx or CSV.",
+        ) from error
+
+
+def _is_calamines(error: BaseException) -> bool:
+    return isinstance(error, CalamineError) or type(error).__name__ == _PANIC
+
+
+def _load(path: Path) -> CalamineWorkbook:
+    """The workbook, under another's ending too, as when an .xlsx is called .xls."""
+    try:
+        return CalamineWorkbook.from_path(path)
+    except PasswordError:
+        raise
+    except BaseException as error:
+        if not _is_calamines(error):
+            raise
+        return CalamineWorkbook.from_filelike(BytesIO(path.read_bytes()))
+
+
+def _read(path: Path, sheet: str) -> Iterator[Record]:
+    with _calamine(path):
+        yield from _records(_load(path), sheet)
+
+
+def _records(workbook: CalamineWorkbook, sheet: str) -> Iterator[Record]:
+    table = workbook.get_sheet_by_name(sheet)
+    left = (None,) * (table.start or (0, 0))[1]
+    # calamine's rows begin at row 1, but at the first column that is not empty.
+    for number, cells in enumerate(table.iter_rows(), 1):
+        yield number, (*left, *map(text, cells)), ""
+
+
+def _named(workbook: CalamineWorkbook, path: Path, wanted: str) -> str:
+    names = [each.name for each in workbook.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+    for name in names:
+        if name.strip().casefold() == wanted.strip().casefold():
+            return name
+    raise InputError(f"{path} has no sheet “{wanted}”. Its sheets: {_listed(names)}", hint=_SAY_WHICH)
+
+
+def _chosen(workbook: CalamineWorkbook, path: Path) -> str:
+    visible = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
+    if len(visible) == 1:
+        return visible[0]
+    headers = {name: header for name in visible if (header := _header(workbook, name))}
+    telling = [name for name, header in headers.items() if phone_columns(header)]
+    if len(headers) == 1 or len(telling) == 1:
+        return (telling or list(headers))[0]
+    if not headers:
+        raise InputError(f"{path} is empty", hint="Check that it is the right file; --sheet NAME reads a hidden sheet.")
+    raise InputError(f"{path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
+
+
+def _header(workbook: CalamineWorkbook, sheet: str) -> list[str]:
+    """The first row that is not blank; empty for an empty sheet."""
+    first = next((cells for _, cells, _ in _records(workbook, sheet) if not is_blank(cells)), ())
+    return [cell for cell in first if cell]
+
+
+_SAY_WHICH: Final = "Say which sheet to read: --sheet NAME"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)
