@@ -182,6 +182,7 @@ def resume(
     timeout: float = 30.0,
     max_cost: Decimal | None = None,
     price_table: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
     ledger: str | None = None,
     session: requests.Session | None = None,
     clock: Clock | None = None,
@@ -195,7 +196,7 @@ def resume(
     """
     with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
         prices = planning.read_prices(Path(price_table) if price_table else None, book)
-        return _go_on(book.find(run), book, api_key, base_url, sandbox, rate, concurrency, timeout, max_cost,
+        return _go_on(_reporting_to(out, book.find(run)), book, api_key, base_url, sandbox, rate, concurrency, timeout, max_cost,
                       prices, session, clock or SystemClock(), stop, on_progress)  # fmt: skip
 
 
@@ -205,9 +206,7 @@ def report(
     """Writes a run's reports again, from the ledger alone, into ``out/<run id>`` (None: where they were)."""
     clock = SystemClock()
     with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
-        found = book.find(run)
-        folder = Path(out) / found.id if out else Path(found.report_dir)
-        return _concluded(replace(found, report_dir=str(folder)), book, wire.BASE_URL, None, clock)
+        return _concluded(_reporting_to(out, book.find(run)), book, wire.BASE_URL, None, clock)
 
 
 # For the front doors
@@ -440,6 +439,10 @@ def _address(api_key: str | None, base_url: str, *, sandbox: bool) -> Iterator[t
 
     with serve() as served:
         yield served.base_url, SANDBOX_KEY
+
+
+def _reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:
+    return replace(run, report_dir=str(Path(out) / run.id)) if out else run
 
 
 def _concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:

@@ -44,7 +44,11 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     if run := known_run(files, message, how):
         output.say(f"This content is run {run.id} already: only what is still queued is sent.")
         _finish(
-            lambda **more: app.resume(run.id, ledger=common.ledger, price_table=how["price_table"], **more), how, common
+            lambda **more: app.resume(
+                run.id, ledger=common.ledger, price_table=how["price_table"], out=how["out"], **more
+            ),
+            how,
+            common,
         )
         return
     with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:

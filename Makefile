@@ -1,0 +1,57 @@
+# Two commands do everything: make demo, make test. Both set up .venv first, with uv when it is there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+ifeq ($(UV),)
+CREATE := $(PYTHON) -m venv .venv
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+else
+CREATE := uv venv --quiet --allow-existing .venv
+INSTALL := uv pip install --quiet --python $(BIN)/python
+endif
+
+DEMO := reports/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench clean
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.installed  ## Set up, send sample_data/ to the built-in sandbox, print the country report
+	@rm -rf $(DEMO)
+	$(BIN)/voicebatch send sample_data/rendez-vous.csv --template sample_data/rappel.txt.j2 \
+	  --suppress sample_data/opposition.csv --sandbox --yes --out $(DEMO) --ledger $(DEMO)/ledger.sqlite
+
+test: .venv/.installed-dev  ## Set up, then run all tests
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+check: lint test  ## Format, lint, types, floors, tests
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed-dev  ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.installed-dev  ## Measure, as ratios against a baseline in the same run
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove what the other targets made
+	rm -rf .venv reports build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || [ -n "$(UV)" ] || \
+	  { echo "voicebatch needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(CREATE)
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
