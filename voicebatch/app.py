@@ -8,11 +8,11 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from voicebatch import credentials, phones, wire
@@ -22,6 +22,7 @@ from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary
 from voicebatch.pacing import parse_duration, parse_rate
 from voicebatch.pipeline import planning, running, validating
 from voicebatch.pipeline.plan import Plan
+from voicebatch.pricing import Prices
 from voicebatch.provider import Provider, check_base_url
 from voicebatch.schedules import read_schedule
 from voicebatch.sending import Clock, Sender
@@ -136,8 +137,26 @@ def plan(
         price_table=Path(price_table) if price_table else None,
         out=Path(out),
     )
-    return _plan(_paths(files), message, inputs, options, _ledger_url(ledger, sandbox=sandbox),
-                 rate, base_url, sandbox, clock or SystemClock(), on_progress)  # fmt: skip
+    loaded, clock = read_schema(inputs.schema), clock or SystemClock()
+    now, ledger_url = clock.now(), _ledger_url(ledger, sandbox=sandbox)
+    book = Ledger.existing(ledger_url)
+    with contextlib.closing(book) if book else contextlib.nullcontext():
+        return planning.make_plan(
+            _paths(files),
+            message,
+            identity=planning.identify(_paths(files), message, inputs, options, loaded.sha256),
+            inputs=inputs,
+            options=options,
+            schema=loaded.schema,
+            schema_sha256=loaded.sha256,
+            rules=_rules(inputs.region, now),
+            ledger=book,
+            ledger_url=ledger_url,
+            limits=_limits(message.channel, rate),
+            limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url),
+            now=now,
+            on_progress=on_progress,
+        )
 
 
 def send(
@@ -164,11 +183,22 @@ def send(
     """
     if plan.refusal:
         raise plan.refusal
-    clock = clock or SystemClock()
+    how = _Sending(
+        api_key=api_key,
+        base_url=base_url,
+        sandbox=sandbox,
+        rate=rate,
+        concurrency=concurrency,
+        timeout=timeout,
+        max_cost=max_cost,
+        session=session,
+        clock=clock or SystemClock(),
+        stop=stop or threading.Event(),
+        on_progress=on_progress,
+    )
     with opened(plan.ledger_url) as ledger:
-        run = running.enqueue(plan, ledger, now=clock.now())
-        return _go_on(run, ledger, api_key, base_url, sandbox, rate, concurrency, timeout, max_cost,
-                      plan.prices, session, clock, stop, on_progress)  # fmt: skip
+        run = running.enqueue(plan, ledger, now=how.clock.now())
+        return _go_on(run, ledger, plan.prices, how)
 
 
 def resume(
@@ -194,10 +224,22 @@ def resume(
     ``run`` is an id, its unique beginning, or ``latest``. Batches whose worker is gone become unknown and are not sent.
     Otherwise as ``send``.
     """
+    how = _Sending(
+        api_key=api_key,
+        base_url=base_url,
+        sandbox=sandbox,
+        rate=rate,
+        concurrency=concurrency,
+        timeout=timeout,
+        max_cost=max_cost,
+        session=session,
+        clock=clock or SystemClock(),
+        stop=stop or threading.Event(),
+        on_progress=on_progress,
+    )
     with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
         prices = planning.read_prices(Path(price_table) if price_table else None, book)
-        return _go_on(_reporting_to(out, book.find(run)), book, api_key, base_url, sandbox, rate, concurrency, timeout, max_cost,
-                      prices, session, clock or SystemClock(), stop, on_progress)  # fmt: skip
+        return _go_on(_reporting_to(out, book.find(run)), book, prices, how)
 
 
 def report(
@@ -360,80 +402,51 @@ def make_message(
 # Assembly
 
 
-def _plan(
-    files: Sequence[Path],
-    message: Message,
-    inputs: InputOptions,
-    options: PlanOptions,
-    ledger_url: str,
-    rate: str | None,
-    base_url: str,
-    sandbox: bool,  # noqa: FBT001 # private, and named by every caller
-    clock: Clock,
-    on_progress: OnProgress,
-) -> Plan:
-    loaded, now = read_schema(inputs.schema), clock.now()
-    ledger = Ledger.existing(ledger_url)
-    with contextlib.closing(ledger) if ledger else contextlib.nullcontext():
-        return planning.make_plan(
-            files,
-            message,
-            identity=planning.identify(files, message, inputs, options, loaded.sha256),
-            inputs=inputs,
-            options=options,
-            schema=loaded.schema,
-            schema_sha256=loaded.sha256,
-            rules=_rules(inputs.region, now),
-            ledger=ledger,
-            ledger_url=ledger_url,
-            limits=_limits(message.channel, rate),
-            limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url),
-            now=now,
-            on_progress=on_progress,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    """How a run is sent: what ``send`` and ``resume`` are asked alike."""
+
+    api_key: str | None = field(repr=False)
+    base_url: str
+    sandbox: bool
+    rate: str | None
+    concurrency: int
+    timeout: float
+    max_cost: Decimal | None
+    session: requests.Session | None
+    clock: Clock
+    stop: threading.Event
+    on_progress: OnProgress
+
+
+def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
+    with _address(how) as (url, key):
+        network = Provider(
+            base_url=url, api_key=key, timeout=how.timeout, notify_url=run.notify_url, session=how.session
         )
-
-
-def _go_on(
-    run: Run,
-    ledger: Ledger,
-    api_key: str | None,
-    base_url: str,
-    sandbox: bool,  # noqa: FBT001 # private, and named by every caller
-    rate: str | None,
-    concurrency: int,
-    timeout: float,
-    max_cost: Decimal | None,
-    prices: Any,
-    session: requests.Session | None,
-    clock: Clock,
-    stop: threading.Event | None,
-    on_progress: OnProgress,
-) -> RunSummary:
-    with _address(api_key, base_url, sandbox=sandbox) as (url, key):
-        network = Provider(base_url=url, api_key=key, timeout=timeout, notify_url=run.notify_url, session=session)
         sender = Sender(
             ledger=ledger,
             network=network,
-            clock=clock,
+            clock=how.clock,
             worker=Worker.current(),
             limiter=_limiter(run.channel, url),
-            limits=_limits(run.channel, rate),
-            timeout_seconds=2 * timeout,  # to connect, and to read
-            stop=stop or threading.Event(),
-            concurrency=max(1, concurrency),
-            max_cost=max_cost,
-            on_progress=on_progress,
+            limits=_limits(run.channel, how.rate),
+            timeout_seconds=2 * how.timeout,  # to connect, and to read
+            stop=how.stop,
+            concurrency=max(1, how.concurrency),
+            max_cost=how.max_cost,
+            on_progress=how.on_progress,
         )
-        running.drain(run, ledger, sender.drain, max_cost=max_cost, prices=prices)
-        on_progress(Progress(stage="reporting"))
-        return _concluded(run, ledger, url, rate, clock)
+        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
+        how.on_progress(Progress(stage="reporting"))
+        return _concluded(run, ledger, url, how.rate, how.clock)
 
 
 @contextlib.contextmanager
-def _address(api_key: str | None, base_url: str, *, sandbox: bool) -> Iterator[tuple[str, str]]:
+def _address(how: _Sending) -> Iterator[tuple[str, str]]:
     """Where to send to and with which key. A sandbox lives as long as its run."""
-    if not sandbox:
-        yield check_base_url(base_url), api_key or credentials.find_api_key(os.environ)
+    if not how.sandbox:
+        yield check_base_url(how.base_url), how.api_key or credentials.find_api_key(os.environ)
         return
     from voicebatch.sandbox import serve
 

@@ -5,7 +5,7 @@ Numbers are E.164 digits as 64-bit integers, messages are codes: two columns of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     Codes = NDArray[np.int32]
 
 
+_PAIR: Final = ["message", "number"]
+
+
 def first_of_same(messages: Codes, numbers: Numbers) -> Numbers:
     """For every recipient the position of the first with the same message and number: itself if it is the first."""
     pairs = _pairs(messages, numbers)
-    repeated = pairs[pairs.duplicated(keep=False)]
+    repeated = pairs[pairs.duplicated(_PAIR, keep=False)]
     firsts = _positions(len(numbers))
-    kept = repeated.groupby(["message", "number"], sort=False)["position"].transform("first")
+    kept = repeated.groupby(_PAIR, sort=False)["position"].transform("first")
     firsts[repeated["position"].to_numpy()] = kept.to_numpy()
     return firsts
 
@@ -31,9 +34,9 @@ def already_contacted(messages: Codes, numbers: Numbers, contacts: pd.DataFrame)
 
     ``contacts`` has the columns ``message`` (the same codes) and ``number``; of equal pairs the first counts.
     """
-    known = contacts[["message", "number"]].drop_duplicates()
+    known = contacts[_PAIR].drop_duplicates()
     known = known.assign(contact=known.index)
-    found = _pairs(messages, numbers).merge(known, how="left", on=["message", "number"])
+    found = _pairs(messages, numbers).merge(known, how="left", on=_PAIR)
     return found["contact"].fillna(-1).to_numpy().astype("int64")
 
 

@@ -26,12 +26,18 @@ _WORDS: Final = {
 }
 
 
+STATUSES: Final = tuple(RowStatus)
+"""What a status code of a row means: its position here."""
+
+_QUEUED: Final = STATUSES.index(RowStatus.QUEUED)
+
+
 class Marks:
     """Gives every row its status and its reason. A row that has one keeps it."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self.statuses = np.full(len(intake.row), RowStatus.QUEUED, dtype=object)
+        self.statuses = np.full(len(intake.row), _QUEUED, dtype=np.int8)
         self.reasons: dict[int, str] = {}
 
     def reject(self) -> None:
@@ -92,13 +98,13 @@ class Marks:
         return frame.astype({"message": "int32", "number": "int64"})
 
     def _queued(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.statuses == RowStatus.QUEUED)
+        return np.flatnonzero(self.statuses == _QUEUED)
 
     def _suppress(self, positions: NDArray[np.int64], reasons: Iterable[str]) -> None:
         self._mark(positions, RowStatus.SUPPRESSED, reasons)
 
     def _mark(self, positions: NDArray[np.int64], status: RowStatus, reasons: Iterable[str]) -> None:
-        self.statuses[positions] = status
+        self.statuses[positions] = STATUSES.index(status)
         self.reasons.update(zip(positions.tolist(), reasons, strict=True))
 
     def _sentence(self, sentences: Mapping[tuple[str, int], Sequence[str]], at: np.integer[Any]) -> str:

@@ -29,11 +29,12 @@ from voicebatch.models import (
 )
 from voicebatch.pacing import Usage, earliest_finish
 from voicebatch.pipeline.intake import Intake, too_many_bad_rows
+from voicebatch.pipeline.marking import STATUSES
 from voicebatch.pipeline.numbers import by_calling_code, e164_texts
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pricing import Prices
 from voicebatch.reports.rejected import rejected_csv
-from voicebatch.settings import MaxInvalid
+from voicebatch.settings import BATCH_ROWS, MaxInvalid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +60,8 @@ class Identity:
 class Plan:
     """A sealed list of batches, and what became of every row of the input. Made by ``voicebatch.plan``.
 
-    ``statuses`` has a ``RowStatus`` for every row (queued, rejected or suppressed), ``reasons`` a sentence for those
-    that are not queued, by position. The same input gives the same plan, batch for batch and id for id.
+    ``statuses`` has a code for every row (a position in ``STATUSES``: queued, rejected or suppressed), ``reasons`` a
+    sentence for those that are not queued, by position. The same input gives the same plan, id for id.
     """
 
     identity: Identity
@@ -69,7 +70,7 @@ class Plan:
     report_dir: Path
     intake: Intake
     opt_outs: tuple[OptOutList, ...]
-    statuses: NDArray[np.object_]
+    statuses: NDArray[np.int8]
     reasons: Mapping[int, str]
     prices: Prices
     usages: tuple[Usage, ...]
@@ -87,12 +88,12 @@ class Plan:
     @cached_property
     def counts(self) -> RowCounts:
         """Rows by status."""
-        tally = {status: int(np.count_nonzero(self.statuses == status)) for status in RowStatus}
-        return RowCounts(total=len(self.statuses), **{str(status): count for status, count in tally.items()})
+        tally = np.bincount(self.statuses, minlength=len(STATUSES)).tolist()
+        return RowCounts(total=len(self.statuses), **dict(zip(map(str, STATUSES), tally, strict=True)))
 
     @cached_property
     def _queued(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.statuses == RowStatus.QUEUED)
+        return np.flatnonzero(self.statuses == STATUSES.index(RowStatus.QUEUED))
 
     @cached_property
     def _grouping(self) -> batching.Grouping:
@@ -142,19 +143,23 @@ class Plan:
 
     def lines(self) -> Iterator[RowLine]:
         """Every row of the input in its order, as the plan leaves it."""
-        batch_of = self._batch_of_rows()
-        numbers = e164_texts(self.intake.number)
-        for at, status in enumerate(self.statuses):
-            yield RowLine(
-                file=int(self.intake.file[at]),
-                row=int(self.intake.row[at]),
-                phone=numbers[at].as_py(),
-                status=status,
-                reason=self.reasons.get(at, ""),
-                batch_id=batch_of.get(at),
-                campaign_id=None,
-                accepted_at=None,
-            )
+        requests = self._request_of_rows()
+        for start in range(0, len(self.statuses), BATCH_ROWS):
+            part = slice(start, start + BATCH_ROWS)
+            columns = (self.intake.file, self.intake.row, self.statuses, requests)
+            lines = zip(*(column[part].tolist() for column in columns), strict=True)
+            numbers = e164_texts(self.intake.number[part]).to_pylist()
+            for at, ((file, row, status, request), phone) in enumerate(zip(lines, numbers, strict=True), start):
+                yield RowLine(
+                    file=file,
+                    row=row,
+                    phone=phone,
+                    status=STATUSES[status],
+                    reason=self.reasons.get(at, ""),
+                    batch_id=self._batch_ids[request] if request >= 0 else None,
+                    campaign_id=None,
+                    accepted_at=None,
+                )
 
     def recipients(self) -> pd.DataFrame:
         """A frame with a line for every row of the input: file, row, phone, status, reason, batch_id."""
@@ -222,11 +227,12 @@ class Plan:
                 batch_id=line.batch_id,
             )
 
-    def _batch_of_rows(self) -> dict[int, str]:
-        ordered = self._queued[self._grouping.order]
-        sizes = np.diff(self._grouping.starts)
-        ids = [batch_id for batch_id, size in zip(self._batch_ids, sizes, strict=True) for _ in range(size)]
-        return dict(zip(ordered.tolist(), ids, strict=True))
+    def _request_of_rows(self) -> NDArray[np.int32]:
+        """The ordinal of every row's request, -1 for a row that is in none."""
+        requests = np.full(len(self.statuses), -1, dtype=np.int32)
+        ordinals = np.arange(len(self), dtype=np.int32)
+        requests[self._queued[self._grouping.order]] = np.repeat(ordinals, np.diff(self._grouping.starts))
+        return requests
 
 
 def estimate_batch(prices: Prices, numbers: Sequence[str]) -> Decimal | None:

@@ -29,18 +29,15 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     return buffer.getvalue()
 
 
-def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> int:
-    """Writes a whole CSV file and returns the number of its lines without the header."""
-    count = 0
+def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Writes a whole CSV file: a reader sees the old one or the new one."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([harmless(name) for name in header])
         for line in lines:
             writer.writerow([_cell(value) for value in line])
-            count += 1
     partial.replace(path)
-    return count
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -39,10 +40,17 @@ class Line(Protocol):
 
 def write_recipients(
     folder: Path, run_id: str, files: Sequence[str], lines: Iterable[Line], *, calling_code: Callable[[str], str]
-) -> int:
-    """Writes ``recipients.csv`` and returns how many rows it has."""
-    cells = (_cells(run_id, files, line, calling_code) for line in lines)
-    return write_csv(folder / "recipients.csv", COLUMNS, cells)
+) -> Counter[RowStatus]:
+    """Writes ``recipients.csv`` and returns how many rows of each status it has."""
+    written: Counter[RowStatus] = Counter()
+
+    def cells() -> Iterator[list[object]]:
+        for line in lines:
+            written[line.status] += 1
+            yield _cells(run_id, files, line, calling_code)
+
+    write_csv(folder / "recipients.csv", COLUMNS, cells())
+    return written
 
 
 def _cells(run_id: str, files: Sequence[str], line: Line, calling_code: Callable[[str], str]) -> list[object]:
