@@ -1,0 +1,1 @@
+"""How fast, as ratios against a baseline that runs in the same call. Run them: ``make bench``."""
