@@ -133,7 +133,7 @@ def plan(
         limit=_at_least("--limit", limit, 1),
         batch_size=_batch_size(batch_size),
         key=key,
-        notify_url=notify_url,
+        notify_url=_notify_url(notify_url),
         price_table=Path(price_table) if price_table else None,
         out=Path(out),
     )
@@ -537,6 +537,12 @@ def _batch_size(size: int) -> int:
     if not 1 <= size <= wire.NUMBERS_PER_REQUEST:
         raise UsageError(f"--batch-size {size} is not between 1 and {wire.NUMBERS_PER_REQUEST}, the provider's limit.")
     return size
+
+
+def _notify_url(url: str | None) -> str | None:
+    if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
+        raise UsageError(f"--notify-url {url!r} is no web address.", hint="Write it like https://example.com/calls")
+    return url
 
 
 def _read_template(path: Path) -> str:

@@ -280,7 +280,9 @@ class Progress:
     waiting_for: str = ""
 
 
+_canonical: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
 def digest(*parts: Any) -> str:
     """24 hexadecimal digits that depend on the parts (anything JSON can say) and on nothing else."""
-    canonical = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(_canonical(parts).encode(), digest_size=12).hexdigest()

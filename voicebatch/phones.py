@@ -18,7 +18,6 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 from phonenumbers import NumberParseException, PhoneNumberType, ValidationResult
-from phonenumbers.geodata.locale import LOCALE_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -85,6 +84,8 @@ def main_region(calling_code: str) -> str:
 
 def country_name(region: str) -> str:
     """The English name of a country: ``France`` for ``FR``; empty when unknown."""
+    from phonenumbers.geodata.locale import LOCALE_DATA  # half a second: for the reports only
+
     names = LOCALE_DATA.get(region, {})
     name = names.get("en", "")
     while name.startswith("*"):  # "the same as in this other language"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,6 +70,7 @@ class Template:
     headers: frozenset[str]
     whole_row: bool
     _compiled: jinja2.Template | None  # None: a text without template syntax
+    _pieces: tuple[nodes.Node, ...] = ()  # of a template of literals and plain variables: joined without Jinja2
 
     @classmethod
     def compile(cls, text: str, *, filters: Functions, functions: Functions) -> Template:
@@ -101,6 +102,7 @@ class Template:
             headers=headers,
             whole_row=whole_row,
             _compiled=environment.from_string(tree, globals=dict(functions)),
+            _pieces=_plain_pieces(tree, free - functions.keys() - {ROW}),
         )
 
     def render(self, values: Mapping[str, str | None], row: Mapping[str, str | None]) -> str:
@@ -117,6 +119,8 @@ class Template:
     def _render(self, values: Mapping[str, str | None], row: Mapping[str, str | None]) -> str:
         if self._compiled is None:
             return self.text
+        if self._pieces:
+            return "".join(_said(piece, values) for piece in self._pieces)
         try:
             return self._compiled.render(self._variables(values, row))
         except _MissingCellError as missing:
@@ -129,6 +133,25 @@ class Template:
         if self.headers or self.whole_row:
             variables[ROW] = _cells(row.keys() | self.headers if self.whole_row else self.headers, row)
         return variables
+
+
+def _plain_pieces(tree: nodes.Template, names: Set[str]) -> tuple[nodes.Node, ...]:
+    """The literals and variables that the template is made of, nothing if there is more to it."""
+    pieces = [piece for output in tree.body for piece in getattr(output, "nodes", (output,))]
+    plain = all(
+        isinstance(one, nodes.TemplateData) or (isinstance(one, nodes.Name) and one.name in names) for one in pieces
+    )
+    return tuple(pieces) if plain else ()
+
+
+def _said(piece: nodes.Node, values: Mapping[str, str | None]) -> str:
+    if isinstance(piece, nodes.TemplateData):
+        return piece.data
+    name: str = piece.name  # type: ignore[attr-defined] # a nodes.Name, see _plain_pieces
+    value = values.get(name)
+    if value is None or not value.strip():
+        raise MissingValue(name)
+    return value
 
 
 def distinct(columns: Sequence[pa.Array], *, rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:

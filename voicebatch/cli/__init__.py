@@ -76,7 +76,7 @@ def _failure(error: Exception) -> VoicebatchError:
     if isinstance(error, VoicebatchError):
         return error
     if isinstance(error, click.Abort):
-        return Interrupted("Interrupted. Nothing was sent.")
+        return Interrupted("Interrupted.", hint="What was sent, if anything: voicebatch runs")
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         return UsageError(error.format_message(), hint=f"{context.command_path} --help" if context else "")

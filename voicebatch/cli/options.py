@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from voicebatch import wire
+from voicebatch.cli.signals import leaving
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,7 +61,8 @@ def common(function: F) -> F:
         above = context.parent.params if context.parent else {}
         own = {name: given.pop(name) or above.get(name) or given_default for name, given_default in _COMMON.items()}
         _set_up_log(own["verbose"])
-        return function(*args, common=Common(**own), **given)
+        with leaving():
+            return function(*args, common=Common(**own), **given)
 
     return _together(
         option("--ledger", metavar="URL", help="A path or an SQLAlchemy URL. Default: in your data directory."),

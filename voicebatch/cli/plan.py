@@ -38,11 +38,11 @@ def plan(files: tuple[str, ...], *, common: options.Common, **how: Any) -> None:
 def show_plan(files: tuple[str, ...], how: dict[str, Any], *, common: options.Common) -> None:
     """The command ``plan``, and ``send --dry-run``."""
     from voicebatch import app
-    from voicebatch.cli import output, progress, signals
+    from voicebatch.cli import output, progress
 
     message = message_from(how)
     refuse_known(files, message, how)
-    with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:
+    with progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
         app.write_plan(made)
     if common.as_json:

@@ -36,7 +36,7 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
         show_plan(files, how, common=common)
         return
     from voicebatch import app
-    from voicebatch.cli import output, progress, signals
+    from voicebatch.cli import output, progress
 
     _refuse_unasked(yes=how["yes"])
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
@@ -51,7 +51,7 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
             common,
         )
         return
-    with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:
+    with progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
     if not how["yes"]:
         print_plan(made)

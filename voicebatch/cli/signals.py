@@ -41,10 +41,10 @@ def stopping() -> Iterator[Signals]:
 
 @contextlib.contextmanager
 def leaving() -> Iterator[None]:
-    """While nothing is sent: a signal ends the command."""
+    """While nothing is being sent: a signal ends the command."""
 
     def leave(number: int, _: FrameType | None) -> None:
-        raise Interrupted("Interrupted. Nothing was sent.", signal_number=number)
+        raise Interrupted("Interrupted.", hint="What was sent, if anything: voicebatch runs", signal_number=number)
 
     with _handlers(leave):
         yield

@@ -22,9 +22,9 @@ _ROWS_SHOWN = 5
 def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> None:
     """Check FILES against the schema and write the bad rows to rejected.csv. Sends nothing."""
     from voicebatch import app
-    from voicebatch.cli import output, progress, signals
+    from voicebatch.cli import output, progress
 
-    with signals.leaving(), progress.shown(quiet=common.quiet) as on_progress:
+    with progress.shown(quiet=common.quiet) as on_progress:
         result = app.validate(files, on_progress=on_progress, **how)
     if result.error:
         result.error.rows, result.error.report_dir = result.rows, str(result.report_dir)

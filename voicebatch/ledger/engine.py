@@ -17,6 +17,7 @@ REVISIONS: Final = ("0001",)
 """The migrations, oldest first. A ledger at any other revision was made by a newer voicebatch."""
 
 _LOCK_SECONDS: Final = 30
+_CONNECTIONS: Final = 100  # more than the requests in flight: none waits for another's connection
 _READ_ONLY: Final = "voicebatch_read_only"
 
 
@@ -34,7 +35,7 @@ def open_engine(url: URL) -> Engine:
         raise UsageError("This version keeps its ledger in SQLite only.", hint="Use a path or sqlite+pysqlite:///…")
     _make_private_file(url)
     try:
-        engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
+        engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS}, max_overflow=_CONNECTIONS)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(f"--ledger needs a database driver that is not installed: {error}") from error
     event.listen(engine, "connect", _set_up_sqlite)
@@ -120,7 +121,8 @@ def _make_private_file(url: URL) -> None:
     path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
     except OSError as error:
         raise LedgerError(
             f"The ledger {path} cannot be written: {error.strerror}.", hint="Name another place: --ledger PATH"

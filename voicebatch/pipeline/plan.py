@@ -133,13 +133,13 @@ class Plan:
 
     def batches(self) -> Iterator[Batch]:
         """Every request of the plan, in the order in which they leave."""
-        ordered = self._queued[self._grouping.order]
+        run_id, ordered = self.run_id, self._queued[self._grouping.order]
         numbers = e164_texts(self.intake.number[ordered])
         for ordinal, (start, end) in enumerate(zip(self._grouping.starts, self._grouping.starts[1:], strict=False)):
             message = self.intake.messages[self.intake.message[ordered[start]]]
             of_batch = tuple(numbers[start:end].to_pylist())
-            batch_id = digest(self.run_id, message.id, of_batch)
-            yield Batch(id=batch_id, run_id=self.run_id, ordinal=ordinal, message=message, numbers=of_batch)
+            batch_id = digest(run_id, message.id, of_batch)
+            yield Batch(id=batch_id, run_id=run_id, ordinal=ordinal, message=message, numbers=of_batch)
 
     def lines(self) -> Iterator[RowLine]:
         """Every row of the input in its order, as the plan leaves it."""

@@ -54,17 +54,16 @@ class MessageWriter:
         self, cells: Mapping[str, str | None], own: Mapping[str, str], values: Mapping[str, str]
     ) -> Message:
         """What one row's recipient hears. Raises ``MissingValue`` or ``RenderError``."""
-        message = self._with_own_settings({name: (cells[header] or "").strip() for name, header in own.items()})
-        if message.audio:
-            return replace(message, text=None)
+        changes = self._own_settings({name: (cells[header] or "").strip() for name, header in own.items()})
+        if changes.get("audio") or self._message.audio:
+            heard = {name: changes[name] for name in ("audio", "schedule") if name in changes}
+            return replace(self._message, text=None, **heard)  # language and rate are of a text only
         if self._template is None:
             raise RenderError("there is neither a text nor an audio token for it")
         text = self._template.render({name: cells[header] for name, header in values.items()}, cells)
-        if not text:
-            raise RenderError("the message is empty")
-        return replace(message, text=text)
+        return replace(self._message, text=text, **changes)
 
-    def _with_own_settings(self, own: Mapping[str, str]) -> Message:
+    def _own_settings(self, own: Mapping[str, str]) -> dict[str, Any]:
         changes: dict[str, Any] = {}
         if lang := own.get("lang"):
             changes["lang"] = lang.lower()
@@ -74,7 +73,7 @@ class MessageWriter:
             changes["schedule"] = _schedule(date, self._now)
         if token := own.get("audio_token"):
             changes["audio"] = token
-        return replace(self._message, **changes)
+        return changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
