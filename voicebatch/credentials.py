@@ -34,7 +34,7 @@ def _from_file(environment: Mapping[str, str]) -> str:
     if not path:
         return ""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{FILE_VARIABLE} names {path}, which cannot be read: {error}.") from error
 
@@ -44,6 +44,6 @@ def _from_keyring() -> str:
     from keyring.errors import KeyringError
 
     try:
-        return keyring.get_password(KEYRING_SERVICE, KEYRING_USER) or ""
+        return (keyring.get_password(KEYRING_SERVICE, KEYRING_USER) or "").strip()
     except KeyringError:
         return ""  # no keyring on this machine: there is no key in it

@@ -7,6 +7,7 @@ holds more requests than the limit. Freeing a slot one window after it was taken
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from voicebatch.errors import UsageError
 from voicebatch.models import RateLimit
 
 LONGEST_BACK_OFF: Final = timedelta(seconds=60)
+_CENTURY: Final = 36_525 * 86_400.0  # seconds; a longer duration is a slip of the keyboard, and no calendar holds it
 
 _UNITS: Final = {
     **dict.fromkeys(("s", "sec", "second"), 1),
@@ -69,7 +71,7 @@ def _wait(requests: int, usage: Usage) -> timedelta:
 def parse_rate(text: str) -> RateLimit:
     """``2000/h``, ``40/4s``, ``5/minute`` as a limit."""
     requests, _, period = text.partition("/")
-    if not requests.strip().isdigit() or int(requests) < 1 or not period.strip():
+    if not requests.strip().isdecimal() or int(requests) < 1 or not period.strip():
         raise UsageError(f"--rate {text!r} is not of the form N/PERIOD.", hint="Write it like 2000/h or 40/4s.")
     seconds = parse_duration(period).total_seconds()
     if seconds <= 0:
@@ -83,6 +85,7 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(0)
     match = _DURATION.fullmatch(text)
     unit = match and _UNITS.get(match[2].lower())
-    if not match or not unit:
+    seconds = float(match[1] or 1) * unit if match and unit else math.inf
+    if seconds > _CENTURY:
         raise UsageError(f"{text!r} is not a duration.", hint="Write it like 90s, 30m, 24h or 7d.")
-    return timedelta(seconds=float(match[1] or 1) * unit)
+    return timedelta(seconds=seconds)

@@ -12,6 +12,7 @@ from typing import Final
 
 from voicebatch.errors import InputError
 
+_DEAREST: Final = Decimal(10**12)  # an amount beyond it is a slip of the keyboard
 _EXACT: Final = decimal.Context(prec=1000, traps=[decimal.Inexact, decimal.InvalidOperation])
 
 
@@ -30,7 +31,7 @@ class Prices:
         """What these messages cost, ``None`` when a price is missing."""
         if self.missing(messages):
             return None
-        return total(self.units[code] * count for code, count in messages.items())
+        return total(times(self.units[code], count) for code, count in messages.items())
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
@@ -39,6 +40,11 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     for amount in amounts:
         result = _EXACT.add(result, amount)
     return result
+
+
+def times(amount: Decimal, count: int) -> Decimal:
+    """The exact product: it raises rather than round."""
+    return _EXACT.multiply(amount, Decimal(count))
 
 
 def money(amount: Decimal) -> str:
@@ -51,19 +57,32 @@ def money(amount: Decimal) -> str:
 def parse_price_table(text: str, *, name: str) -> Prices:
     """Reads a CSV with the columns ``calling_code``, ``unit_cost`` and optionally ``currency`` (EUR).
 
-    Raises ``InputError`` naming the line that cannot be a price, or two currencies.
+    Raises ``InputError`` naming the line that cannot be a price, two prices for one code, or two currencies.
     """
-    lines = list(csv.DictReader(io.StringIO(text)))
-    if not lines or not {"calling_code", "unit_cost"} <= lines[0].keys():
+    lines = _lines(text, name)
+    if not lines or not {"calling_code", "unit_cost"} <= lines[0][1].keys():
         raise InputError(
             f"The price table {name} has no columns calling_code and unit_cost.",
             hint="Write it like: calling_code,unit_cost,currency and then 33,0.045,EUR",
         )
-    units = dict(_price(line, number, name) for number, line in enumerate(lines, start=2))
-    currencies = {line.get("currency") or "EUR" for line in lines}
+    units: dict[str, Decimal] = {}
+    for number, line in lines:
+        code, unit = _price(line, number, name)
+        if units.setdefault(code, unit) != unit:
+            raise InputError(f"The price table {name} has two prices for +{code}: see line {number}.")
+    currencies = {line.get("currency") or "EUR" for _, line in lines}
     if len(currencies) > 1:
         raise InputError(f"The price table {name} mixes currencies: {', '.join(sorted(currencies))}.")
     return Prices(units=units, currency=currencies.pop())
+
+
+def _lines(text: str, name: str) -> list[tuple[int, Mapping[str, str | None]]]:
+    """The lines by the number that an editor shows: blank ones are skipped and counted."""
+    reader = csv.DictReader(io.StringIO(text))
+    try:
+        return [(reader.line_num, line) for line in reader]
+    except csv.Error as error:
+        raise InputError(f"The price table {name} cannot be read: {error}.") from error
 
 
 def _price(line: Mapping[str, str | None], number: int, name: str) -> tuple[str, Decimal]:
@@ -72,6 +91,6 @@ def _price(line: Mapping[str, str | None], number: int, name: str) -> tuple[str,
         unit = Decimal((line["unit_cost"] or "").strip())
     except decimal.InvalidOperation:
         unit = Decimal("NaN")
-    if not code.isdigit() or not unit.is_finite() or unit < 0:
+    if not code.isdecimal() or not unit.is_finite() or not 0 <= unit < _DEAREST:
         raise InputError(f"The price table {name} has no readable price in line {number}.")
     return code, unit

@@ -21,7 +21,11 @@ def read_schedule(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     """
     local = _read(text.strip())
     when = local if local.tzinfo else local.replace(tzinfo=zone)
-    if local.tzinfo is None and when.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+    try:
+        again = when.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    except OverflowError as error:  # within a day of the calendar's ends
+        raise ValueError(f"{text.strip()!r} is not a date that exists") from error
+    if local.tzinfo is None and again != local:
         raise ValueError(f"{text.strip()!r} does not exist: the clocks go forward over it")
     if when < now:
         raise ValueError(f"{text.strip()!r} is past")

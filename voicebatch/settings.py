@@ -39,7 +39,7 @@ class MaxInvalid:
 
     def __str__(self) -> str:
         """As the option is written."""
-        return str(self.rows) if self.rows is not None else f"{(self.share or Decimal(0)) * 100:f}%"
+        return str(self.rows) if self.rows is not None else f"{((self.share or Decimal(0)) * 100).normalize():f}%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,10 @@ NUMBER_CODES: Final[Mapping[str, str]] = {
 }
 
 
+_MOST_DIGITS: Final = 12  # before the point
+_MOST_DECIMALS: Final = 40  # PHP writes 0.12 as 0.12000000000000001 when it is told to
+
+
 class UnreadableAnswer(ValueError):
     """The body is not what the provider documents, so it says nothing about what was done."""
 
@@ -161,8 +165,8 @@ def read_answer(body: bytes | str) -> Answer | tuple[str, str]:
     data = _load(body)
     if data.get("success") is True:
         return _yes(data)
-    if data.get("success") is False or "code" in data:
-        return str(data.get("code", "")), str(data.get("message") or data.get("error") or "")
+    if data.get("success") is False or ("code" in data and not data.get("success")):
+        return _text(data.get("code", "")), _text(data.get("message") or data.get("error"))
     raise UnreadableAnswer("the answer says neither yes nor no")
 
 
@@ -285,24 +289,30 @@ def _yes(data: Mapping[str, Any]) -> Answer:
     detail = data.get("detail")
     seconds = _decimal(data.get("duration"))
     charges = [
-        _charge(str(calling_code), line, seconds)
-        for calling_code, line in (detail.items() if isinstance(detail, dict) else ())
+        _charge(calling_code, line, seconds)
+        for calling_code, line in _by_calling_code(detail if isinstance(detail, dict) else {}).items()
         if isinstance(line, dict)
     ]
     return Answer(
-        campaign_id=str(data.get("campaignId") or ""),
+        campaign_id=_text(data.get("campaignId")),
         cost=_decimal(data.get("cost")),
-        currency=str(data.get("currency") or ""),
+        currency=_text(data.get("currency")),
         messages=_integer(data.get("nbSms")),
         seconds=seconds,
         charges=tuple(charges),
     )
 
 
+def _by_calling_code(detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``+33`` is 33, unless both are there: no line of an answer may be lost."""
+    lines = {_text(code).lstrip("+"): line for code, line in detail.items()}
+    return lines if len(lines) == len(detail) else {_text(code): line for code, line in detail.items()}
+
+
 def _charge(calling_code: str, line: Mapping[str, Any], answer_seconds: Decimal) -> Charge:
     return Charge(
-        calling_code=calling_code.lstrip("+"),
-        country_code=str(line.get("country_code") or "").upper(),
+        calling_code=calling_code,
+        country_code=_text(line.get("country_code")).upper(),
         messages=_integer(line.get("nbSms")),
         unit_cost=_decimal(line.get("cost_unity")),
         cost=_decimal(line.get("cost")),
@@ -318,7 +328,18 @@ def _decimal(value: object) -> Decimal:
         figure = Decimal(value)
     except InvalidOperation:
         return Decimal(0)
-    return figure if figure.is_finite() else Decimal(0)
+    return figure if _is_credible(figure) else Decimal(0)
+
+
+def _is_credible(figure: Decimal) -> bool:
+    """Below a million millions, with decimals that the ledger's columns hold."""
+    decimals = figure.as_tuple().exponent
+    return isinstance(decimals, int) and figure.adjusted() < _MOST_DIGITS and decimals >= -_MOST_DECIMALS
+
+
+def _text(value: object) -> str:
+    """What the provider wrote, as every database can keep it: no half of a surrogate pair, no NUL."""
+    return str(value or "").encode("utf-8", errors="replace").decode().replace("\x00", "")
 
 
 def _integer(value: object) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from voicebatch import wire
 from voicebatch.errors import UsageError
@@ -45,6 +49,7 @@ class Provider:
     ) -> None:
         self._base_url = check_base_url(base_url)
         self._api_key = api_key
+        self._spellings = _spellings(api_key) if api_key else frozenset()
         self._timeout = timeout
         self._notify_url = notify_url
         self._given_session = session
@@ -59,9 +64,10 @@ class Provider:
         request = wire.SendRequest.of(batch.message, batch.numbers, api_key=self._api_key, notify_url=self._notify_url)
         try:
             answer = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:  # not all is translated by requests
             return self._unanswered(error)
-        return outcomes.read(answer.status_code, answer.headers, self._without_key(answer), now=self._now())
+        text = self._without_key(answer.content.decode("utf-8", errors="replace"))
+        return self._reply_without_key(outcomes.read(answer.status_code, answer.headers, text, now=self._now()))
 
     def _post(self, url: str, body: str) -> requests.Response:
         headers = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
@@ -81,24 +87,35 @@ class Provider:
             session.close()  # only drops its connections
         return session
 
-    def _unanswered(self, error: requests.RequestException) -> Reply:
+    def _unanswered(self, error: Exception) -> Reply:
         # Only the exception's type: its text can hold the address, and an address can hold the key.
         if transport.never_written(error):
             return Reply(outcome=Outcome.NOT_SENT, reason=f"no connection to the provider ({type(error).__name__})")
         return Reply(outcome=Outcome.UNKNOWN, reason=f"no answer to the request ({type(error).__name__})")
 
-    def _without_key(self, answer: requests.Response) -> str:
-        text = answer.content.decode("utf-8", errors="replace")
-        return text.replace(self._api_key, "***") if self._api_key else text
+    def _reply_without_key(self, reply: Reply) -> Reply:
+        """Once more when the JSON is read: an escaped key is whole again then."""
+        answer = reply.answer and replace(reply.answer, campaign_id=self._without_key(reply.answer.campaign_id))
+        return replace(reply, reason=self._without_key(reply.reason), code=self._without_key(reply.code), answer=answer)
+
+    def _without_key(self, text: str) -> str:
+        for spelling in self._spellings:
+            text = text.replace(spelling, "***")
+        return text
+
+
+def _spellings(key: str) -> frozenset[str]:
+    """The ways in which an answer may repeat the key: as it is, in JSON, in JSON as PHP writes it, in an address."""
+    in_json = [json.dumps(key, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
+    return frozenset({key, quote(key, safe=""), *in_json, *(one.replace("/", r"\/") for one in in_json)})
 
 
 def check_base_url(base_url: str) -> str:
     """The URL without its last slash. The key travels in the body, so http is for loopback addresses only."""
-    parts = urlsplit(base_url)
-    if parts.scheme == "https" and parts.hostname:
-        return base_url.rstrip("/")
-    if parts.scheme == "http" and parts.hostname and _is_loopback(base_url):
-        return base_url.rstrip("/")
+    with contextlib.suppress(ValueError):  # brackets around what is no address
+        parts = urlsplit(base_url)
+        if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(base_url))):
+            return base_url.rstrip("/")
     raise UsageError(
         f"--base-url {base_url!r} is not an https address.",
         hint="Only https keeps the API key secret; http is accepted for 127.0.0.1 and localhost.",

@@ -25,6 +25,9 @@ from voicebatch import wire
 from voicebatch.models import Answer, Outcome, Reply
 
 _BODY_KEPT: Final = 2000  # characters of an answer that the ledger keeps
+_LONGEST_WAIT: Final = (
+    86_400.0  # seconds; the provider's windows are an hour, so more is a slip of its clock or its unit
+)
 _DEFAULT_WAIT: Final = 30.0  # seconds to wait after a 429 that does not say how long
 
 _CODES: Final[Mapping[str, Outcome]] = {
@@ -97,20 +100,26 @@ def _rate_header_wait(headers: Mapping[str, str], now: datetime) -> float | None
 
 
 def _reset_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    reset = headers.get("X-RateLimit-Reset", "").strip()  # assumed: epoch seconds
-    return max(0.0, int(reset) - now.timestamp()) if reset.isdecimal() else None
+    """None as well for a reset that is over: then the clocks differ, or it is not epoch seconds as assumed."""
+    reset = _seconds(headers.get("X-RateLimit-Reset", ""))
+    wait = reset - now.timestamp() if reset is not None else 0.0
+    return min(wait, _LONGEST_WAIT) if wait > 0 else None
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """RFC 9110: seconds, or a date."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
+    value = headers.get("Retry-After", "")
+    seconds = _seconds(value)
     try:
-        when = email.utils.parsedate_to_datetime(value)
-        return max(0.0, (when - now).total_seconds())
-    except (TypeError, ValueError):
+        wait = (email.utils.parsedate_to_datetime(value) - now).total_seconds() if seconds is None else seconds
+    except (TypeError, ValueError, OverflowError):
         return None
+    return min(max(0.0, wait), _LONGEST_WAIT)
+
+
+def _seconds(value: str) -> float | None:
+    """A header's whole number, however long; None if it is none."""
+    return float(value.strip()) if value.strip().isdecimal() else None
 
 
 def _first(*values: float | None) -> float | None:

@@ -12,11 +12,17 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-NEVER_WRITTEN: Final = (NewConnectionError, ConnectTimeoutError)
+NEVER_WRITTEN: Final = (
+    NewConnectionError,
+    ConnectTimeoutError,
+    InvalidSchema,  # a proxy of a kind that requests has no driver for
+    InvalidURL,  # an address, or a proxy's, that cannot be connected to
+)
 
 
 def open_session(*, loopback: bool) -> requests.Session:

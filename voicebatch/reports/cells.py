@@ -9,13 +9,14 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
-_FORMULA: Final = re.compile(r"\s*[=+\-@\t\r]")
+# A byte order mark, a zero-width space, a NUL may be dropped on the way in; to some locales full-width signs are signs.
+_FORMULA: Final = re.compile(r"[\s\x00\ufeff\u200b]*[=+\-@\t\r＝＋－＠]")
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 
 
 def harmless(text: str) -> str:
     """A cell that a spreadsheet would run as a formula gets a leading apostrophe; a plain number stays as it is."""
-    if not _FORMULA.match(text) or _PLAIN_NUMBER.fullmatch(text):
+    if text[:1].isalnum() or not _FORMULA.match(text) or _PLAIN_NUMBER.fullmatch(text):
         return text
     return f"'{text}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from voicebatch.models import Charge, CountryTotal
-from voicebatch.pricing import money, total
+from voicebatch.pricing import money, times, total
 from voicebatch.reports.cells import write_csv
 
 Column = tuple[str, Callable[[CountryTotal], Any]]
@@ -64,7 +64,7 @@ def _total(
         unit_cost_min=min(charge.unit_cost for charge in charges),
         unit_cost_max=max(charge.unit_cost for charge in charges),
         cost=total(charge.cost for charge in charges),
-        total_seconds=total(charge.seconds * charge.messages for charge in charges),
+        total_seconds=total(times(charge.seconds, charge.messages) for charge in charges),
         pending=messages,
     )
 

@@ -1,0 +1,646 @@
+"""The client against real sockets: what comes back, row by row of the outcome table, and what goes out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from voicebatch import wire
+from voicebatch.errors import UsageError
+from voicebatch.models import Batch, Message, Outcome, Reply
+from voicebatch.provider import Provider, check_base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NOW: Final = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
+KEY: Final = "k3y/with\"é"  # a slash, a quote and an accent: JSON may write each of them in another way
+TIMEOUT: Final = 0.2
+SAMPLE: Final = (
+    '{"success": true, "campaignId": "Ff1tbu0lax", "cost": 0.1200, "currency": "EUR", "nbSms": 1, "lang": "en", '
+    '"duration": 6.3, "detail": {"33": {"nbSms": 1, "cost_unity": 0.12, "cost": 0.1200, "country_code": "fr", '
+    '"duration": 6.3}}}'
+)
+
+
+def http(status: int, body: str | bytes = "", *headers: str) -> bytes:
+    raw = body.encode() if isinstance(body, str) else body
+    head = [f"HTTP/1.1 {status} Reason", f"Content-Length: {len(raw)}", "Connection: close", *headers]
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + raw
+
+
+def send_bytes(*parts: bytes) -> Callable[[socket.socket], None]:
+    """What to do when a request was read: write this, and close."""
+
+    def act(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+
+    return act
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() sends RST
+
+
+def stall(connection: socket.socket) -> None:
+    connection.settimeout(5)
+    with contextlib.suppress(OSError):
+        connection.recv(1)  # until the client has had enough
+
+
+@dataclass
+class RawServer:
+    """A TCP server that does ``act`` with every connection, after reading a request unless ``reads`` is false."""
+
+    act: Callable[[socket.socket], None] = field(default=lambda _: None)
+    reads: bool = True
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def answers(self, *parts: bytes) -> None:
+        self.act = send_bytes(*parts)
+
+    def body(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.requests[-1].partition(b"\r\n\r\n")[2])
+        return parsed
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection, contextlib.suppress(OSError):
+                if self.reads:
+                    self.requests.append(self._request(connection))
+                self.act(connection)
+
+    @staticmethod
+    def _request(connection: socket.socket) -> bytes:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536) or b"\r\n\r\n"
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split()[0]) if b"ength:" in head else 0
+        while len(body) < length:
+            body += connection.recv(65536)
+        return head + b"\r\n\r\n" + body
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    started = RawServer()
+    yield started
+    started.close()
+
+
+def batch_of(message: Message | None = None, *numbers: str) -> Batch:
+    heard = message or Message(text="Bonjour")
+    return Batch(id="b", run_id="r", ordinal=0, message=heard, numbers=numbers or ("+33600000000",))
+
+
+def send(url: str, message: Message | None = None, *numbers: str, key: str = KEY, notify_url: str | None = None) -> Reply:
+    provider = Provider(base_url=url, api_key=key, timeout=TIMEOUT, notify_url=notify_url, now=lambda: NOW)
+    try:
+        return provider.send(batch_of(message, *numbers))
+    finally:
+        provider._session().close()
+
+
+def reply_to(server: RawServer, status: int, body: str | bytes = "", *headers: str) -> Reply:
+    server.answers(http(status, body, *headers))
+    return send(server.url)
+
+
+# A yes
+
+
+def test_the_documented_yes_is_accepted_with_the_digits_of_its_json(server: RawServer) -> None:
+    reply = reply_to(server, 200, SAMPLE)
+    assert reply.outcome is Outcome.ACCEPTED
+    assert reply.answer is not None
+    assert (reply.answer.campaign_id, str(reply.answer.cost), reply.answer.currency) == ("Ff1tbu0lax", "0.1200", "EUR")
+    (charge,) = reply.answer.charges
+    assert (charge.calling_code, charge.country_code, charge.messages) == ("33", "FR", 1)
+    assert (str(charge.unit_cost), str(charge.cost), charge.seconds) == ("0.12", "0.1200", Decimal("6.3"))
+    assert reply.body == SAMPLE
+
+
+@pytest.mark.parametrize(
+    ("body", "cost", "messages"),
+    [
+        ('{"success": true}', "0", 0),
+        ('{"success": true, "cost": "1.80", "nbSms": "3"}', "1.80", 3),
+        ('{"success": true, "cost": null, "nbSms": null, "detail": null}', "0", 0),
+        ('{"success": true, "cost": true, "nbSms": [], "detail": []}', "0", 0),
+        ('{"success": true, "cost": "free", "nbSms": "NaN", "detail": {"33": 5}}', "0", 0),
+        ('{"success": true, "cost": 0.30000000000000004, "nbSms": 2.0}', "0.30000000000000004", 2),
+        ('{"success": true, "cost": 1e999999, "nbSms": 1e999999999}', "0", 0),
+        ('{"success": true, "cost": 1e-999999, "nbSms": 99999999999999999999}', "0", 0),
+        ('{"success": true, "cost": "Infinity", "nbSms": "1e400"}', "0", 0),
+    ],
+)
+def test_a_yes_without_credible_figures_is_a_yes_and_its_figures_are_zero(
+    server: RawServer, body: str, cost: str, messages: int
+) -> None:
+    reply = reply_to(server, 200, body)
+    assert reply.outcome is Outcome.ACCEPTED
+    assert reply.answer is not None
+    assert (str(reply.answer.cost), reply.answer.messages) == (cost, messages)
+
+
+def test_a_countrys_line_without_a_duration_takes_the_answers(server: RawServer) -> None:
+    reply = reply_to(server, 200, '{"success": true, "duration": 7.5, "detail": {"+32": {"nbSms": 1}}}')
+    assert reply.answer is not None
+    assert [(charge.calling_code, charge.seconds) for charge in reply.answer.charges] == [("32", Decimal("7.5"))]
+
+
+def test_no_line_of_an_answer_is_lost_when_codes_are_written_in_two_ways(server: RawServer) -> None:
+    body = '{"success": true, "detail": {"33": {"cost": 1}, "+33": {"cost": 2}}}'
+    answer = reply_to(server, 200, body).answer
+    assert answer is not None
+    assert {charge.calling_code: charge.cost for charge in answer.charges} == {"33": 1, "+33": 2}
+
+
+def test_what_a_database_cannot_keep_is_replaced(server: RawServer) -> None:
+    answer = reply_to(server, 200, r'{"success": true, "campaignId": "a\ud800b\u0000", "currency": "\udfff"}').answer
+    assert answer is not None
+    assert (answer.campaign_id, answer.currency) == ("a?b", "?")
+
+
+# A no
+
+
+@pytest.mark.parametrize("spelling", ['"{}"', "{}"])
+@pytest.mark.parametrize("field_name", ["message", "error"])
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize(
+    ("codes", "outcome"),
+    [
+        (wire.ACCOUNT_CODES, Outcome.ACCOUNT),
+        (wire.REQUEST_CODES, Outcome.REFUSED),
+        (wire.NUMBER_CODES, Outcome.REFUSED),
+    ],
+)
+def test_every_documented_code_means_what_the_error_page_says(
+    codes: dict[str, str], outcome: Outcome, status: int, field_name: str, spelling: str
+) -> None:
+    from voicebatch.provider import outcomes
+
+    for code, meaning in codes.items():
+        written = spelling.format(code) if code.isdigit() else f'"{code}"'
+        body = f'{{"success": false, "code": {written}, "{field_name}": "in their words"}}'
+        reply = outcomes.read(status, {}, body, now=NOW)
+        assert (reply.outcome, reply.code) == (outcome, code)
+        assert reply.reason == f"{meaning} (in their words)"
+        assert reply.answer is None
+
+
+def test_a_readable_no_arrives_over_the_wire(server: RawServer) -> None:
+    reply = reply_to(server, 200, '{"success": false, "code": 10, "message": "Wrong key"}')
+    assert (reply.outcome, reply.code, reply.http_status) == (Outcome.ACCOUNT, "10", 200)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (200, '{"success": false}', Outcome.REFUSED),
+        (200, '{"success": false, "code": 777}', Outcome.REFUSED),
+        (200, '{"code": 10, "message": "no success field"}', Outcome.ACCOUNT),
+        (200, '{"success": null, "code": "not_credit"}', Outcome.ACCOUNT),
+        (403, '{"success": false, "code": 777}', Outcome.ACCOUNT),
+        (404, '{"success": false, "code": 14}', Outcome.REFUSED),
+    ],
+)
+def test_a_no_is_a_no_whatever_its_code(server: RawServer, status: int, body: str, outcome: Outcome) -> None:
+    assert reply_to(server, status, body).outcome is outcome
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 407, 410])
+@pytest.mark.parametrize("body", ["", "<html>no</html>", "{}"])
+def test_something_that_refuses_every_request_stops_the_run(server: RawServer, status: int, body: str) -> None:
+    reply = reply_to(server, status, body)
+    assert (reply.outcome, reply.http_status) == (Outcome.ACCOUNT, status)
+    assert f"HTTP {status}" in reply.reason
+
+
+@pytest.mark.parametrize("status", [400, 411, 413, 414, 415, 422, 431])
+@pytest.mark.parametrize("body", ["", "<html>no</html>"])
+def test_a_request_that_http_refuses_was_not_acted_on(server: RawServer, status: int, body: str) -> None:
+    assert reply_to(server, status, body).outcome is Outcome.REFUSED
+
+
+# Wait
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ([], 30),
+        (["Retry-After: 7"], 7),
+        (["Retry-After: 0"], 0),
+        ([f"Retry-After: {format_datetime(NOW + timedelta(seconds=90), usegmt=True)}"], 90),
+        ([f"Retry-After: {format_datetime(NOW - timedelta(seconds=90), usegmt=True)}"], 0),
+        (["Retry-After: soon"], 30),
+        (["Retry-After: -5"], 30),
+        (["Retry-After: Fri, 31 Dec 9999999999 23:59:59 GMT"], 30),
+        ([f"Retry-After: {'9' * 400}"], 86400),
+        (["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"], 86400),
+        ([f"X-RateLimit-Reset: {int(NOW.timestamp()) + 12}"], 12),
+        ([f"X-RateLimit-Reset: {int(NOW.timestamp()) - 12}"], 30),
+        (["X-RateLimit-Reset: 60"], 30),
+        ([f"X-RateLimit-Reset: {'9' * 5000}"], 86400),
+        (["Retry-After: 7", f"X-RateLimit-Reset: {int(NOW.timestamp()) + 12}"], 7),
+    ],
+)
+def test_a_429_waits_as_long_as_the_provider_says_and_never_forever(
+    server: RawServer, headers: list[str], wait: float
+) -> None:
+    reply = reply_to(server, 429, '{"success": false, "code": 10}', *headers)
+    assert (reply.outcome, reply.wait_seconds) == (Outcome.THROTTLED, wait)
+
+
+def test_a_503_with_retry_after_was_not_acted_on_and_without_it_nobody_knows(server: RawServer) -> None:
+    reply = reply_to(server, 503, "", "Retry-After: 3")
+    assert (reply.outcome, reply.wait_seconds) == (Outcome.THROTTLED, 3)
+    assert reply_to(server, 503).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        (["X-RateLimit-Remaining: 0", f"X-RateLimit-Reset: {int(NOW.timestamp()) + 40}"], 40),
+        (["X-RateLimit-Remaining: 1", f"X-RateLimit-Reset: {int(NOW.timestamp()) + 40}"], None),
+        (["X-RateLimit-Remaining: 0"], None),
+        (["X-RateLimit-Remaining: 0", "X-RateLimit-Reset: garbage"], None),
+        (["X-RateLimit-Remaining: 0", f"X-RateLimit-Reset: {int(NOW.timestamp()) * 1000}"], 86400),
+    ],
+)
+def test_rate_headers_with_nothing_left_make_everyone_wait(
+    server: RawServer, headers: list[str], wait: float | None
+) -> None:
+    reply = reply_to(server, 200, SAMPLE, *headers)
+    assert (reply.outcome, reply.wait_seconds) == (Outcome.ACCEPTED, wait)
+
+
+# Nobody knows
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 504, 508, 599])
+@pytest.mark.parametrize("body", ["", '{"success": false, "code": 10}', SAMPLE])
+def test_another_5xx_is_unknown_whatever_its_body_says(server: RawServer, status: int, body: str) -> None:
+    assert reply_to(server, status, body, "X-A: b").outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "ok",
+        "<html><body>Welcome</body></html>",
+        SAMPLE[:-1],
+        SAMPLE[:60],
+        '{"success": "true"}',
+        '{"success": "true", "code": 200}',
+        '{"success": 1, "code": 10}',
+        '{"success": NaN}',
+        '{"success": true, "cost": NaN}',
+        '{"success": true, "cost": Infinity}',
+        '{"success": true, "cost": 1e99999999999999999999}',
+        '{"success": true, "cost": ' + "9" * 5000 + "}",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        b"\xff\xfe\x00",
+        b"\x1f\x8b\x08garbage",
+    ],
+)
+def test_a_200_that_cannot_be_read_is_unknown(server: RawServer, body: str | bytes) -> None:
+    assert reply_to(server, 200, body).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206, 408, 409, 418])
+def test_a_status_that_nobody_documents_is_unknown(server: RawServer, status: int) -> None:
+    assert reply_to(server, status, "" if status == 204 else SAMPLE).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["{url}/elsewhere", "http://[no-address", "\xff\xfe", "//"])
+def test_a_redirect_is_unknown_and_not_followed(server: RawServer, status: int, location: str) -> None:
+    reply = reply_to(server, status, "", f"Location: {location.format(url=server.url)}")
+    assert reply.outcome is Outcome.UNKNOWN
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        send_bytes(),
+        reset,
+        send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + SAMPLE.encode()),
+        send_bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"suc"),
+        send_bytes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        send_bytes(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd"),
+        send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd"),
+        send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\nabcd"),
+        send_bytes(b"HTTP/1.1 2"),
+        send_bytes(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        send_bytes(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200),
+        send_bytes(b"\x00" * 70_000),
+    ],
+)
+def test_an_answer_that_is_cut_garbled_or_missing_is_unknown(
+    server: RawServer, act: Callable[[socket.socket], None]
+) -> None:
+    server.act = act
+    assert send(server.url).outcome is Outcome.UNKNOWN
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"])
+def test_a_server_that_reads_and_stalls_is_unknown(server: RawServer, before: bytes) -> None:
+    def act(connection: socket.socket) -> None:
+        connection.sendall(before)
+        stall(connection)
+
+    server.act = act
+    assert send(server.url).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("act", [send_bytes(), reset])
+def test_a_connection_that_closes_before_reading_may_have_been_read(
+    server: RawServer, act: Callable[[socket.socket], None]
+) -> None:
+    server.reads, server.act = False, act
+    assert send(server.url).outcome is Outcome.UNKNOWN
+
+
+@settings(max_examples=150)
+@given(st.one_of(st.binary(max_size=80), st.binary(max_size=80).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail)))
+@example(b"HTTP/1.1 200 OK\r\n\r\n")
+@example(b"HTTP/1.1 302 OK\r\nLocation: http://[::\r\n\r\n")
+@example(b"HTTP/1.1 200 OK\r\nSet-Cookie: \xff=\xff; expires=\xff; max-age=x; domain=[\r\n\r\n")
+def test_whatever_bytes_come_back_there_is_a_reply_and_it_is_unknown(
+    shared_server: RawServer, answer: bytes
+) -> None:
+    shared_server.answers(answer)
+    assert send(shared_server.url).outcome is Outcome.UNKNOWN
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[RawServer]:
+    started = RawServer()
+    yield started
+    started.close()
+
+
+# It never arrived
+
+
+def test_a_refused_connection_never_arrived() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    reply = send(f"http://127.0.0.1:{port}")
+    assert reply.outcome is Outcome.NOT_SENT
+    assert str(port) not in reply.reason
+
+
+def test_a_name_that_does_not_exist_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_proxies(monkeypatch)
+    assert send("https://voicebatch.invalid/v1").outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize(
+    "act", [send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n"), send_bytes(b"\x15\x03\x03\x00\x02\x02\x28"), send_bytes(), reset, stall]
+)
+def test_a_tls_handshake_that_fails_never_arrived(server: RawServer, act: Callable[[socket.socket], None]) -> None:
+    def after_its_hello(connection: socket.socket) -> None:
+        connection.recv(65536)
+        act(connection)
+
+    server.reads, server.act = False, after_its_hello
+    assert send(server.url.replace("http:", "https:")).outcome is Outcome.NOT_SENT
+
+
+def test_a_connection_that_is_never_taken_never_arrived() -> None:
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):  # fill its queue, so that the kernel answers no further SYN
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect(listener.getsockname())
+        assert send(f"http://127.0.0.1:{listener.getsockname()[1]}").outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://127.0.0.1:1", "http:///"])
+def test_a_proxy_that_cannot_be_used_never_took_the_request(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    without_proxies(monkeypatch)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    assert send("https://voicebatch.invalid/v1").outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize("status", [407, 502, 200])
+def test_a_proxy_that_opens_no_tunnel_never_took_the_request(
+    monkeypatch: pytest.MonkeyPatch, server: RawServer, status: int
+) -> None:
+    without_proxies(monkeypatch)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
+    server.answers(f"HTTP/1.1 {status} Reason\r\n\r\n".encode())
+    assert send("https://voicebatch.invalid/v1").outcome is Outcome.NOT_SENT
+    assert server.requests[0].startswith(b"CONNECT voicebatch.invalid:443 ")
+
+
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
+    monkeypatch: pytest.MonkeyPatch, server: RawServer
+) -> None:
+    without_proxies(monkeypatch)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert reply_to(server, 200, SAMPLE).outcome is Outcome.ACCEPTED
+
+
+# What goes out
+
+
+def test_the_request_has_the_documented_address_and_names(server: RawServer) -> None:
+    server.answers(http(200, SAMPLE))
+    send(server.url, Message(text="Bonjour"), "+33600000000", "+32470000000", notify_url="https://me.example/n")
+    head = server.requests[0].partition(b"\r\n\r\n")[0].decode()
+    assert head.startswith("POST /v1/tts/send HTTP/1.1\r\n")
+    assert "Content-Type: application/json" in head
+    assert KEY not in head
+    assert server.body() == {
+        "apiKey": KEY,
+        "phoneNumbers": "+33600000000,+32470000000",
+        "text": "Bonjour",
+        "lang": "fr",
+        "notifyUrl": "https://me.example/n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("rate", "written"), [("1", None), ("1.0", None), ("0.75", b"0.75"), ("0.5", b"0.5"), ("2", b"2.0"), ("1.1", b"1.1")]
+)
+def test_a_speech_rate_goes_out_as_the_number_that_it_is_unless_it_is_1(
+    server: RawServer, rate: str, written: bytes | None
+) -> None:
+    server.answers(http(200, SAMPLE))
+    send(server.url, Message(text="x", speech_rate=Decimal(rate)))
+    assert (b"speechRate" in server.requests[0]) == (written is not None)
+    if written:
+        assert b'"speechRate": ' + written + b"}" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("utc", "in_paris"),
+    [
+        ("2027-01-15T08:15", "2027-01-15 09:15:00"),
+        ("2027-07-15T08:15", "2027-07-15 10:15:00"),
+        ("2027-03-28T00:59", "2027-03-28 01:59:00"),
+        ("2027-03-28T01:00", "2027-03-28 03:00:00"),
+        ("2027-10-31T00:59", "2027-10-31 02:59:00"),
+        ("2027-10-31T01:00", "2027-10-31 02:00:00"),
+        ("2027-12-31T23:30", "2028-01-01 00:30:00"),
+    ],
+)
+def test_a_schedule_goes_out_in_the_time_of_paris(server: RawServer, utc: str, in_paris: str) -> None:
+    server.answers(http(200, SAMPLE))
+    send(server.url, Message(text="x", schedule=datetime.fromisoformat(utc).replace(tzinfo=UTC)))
+    assert server.body()["scheduledDate"] == in_paris
+
+
+def test_audio_takes_the_place_of_text_language_and_rate(server: RawServer) -> None:
+    server.answers(http(200, SAMPLE))
+    send(server.url, Message(text="x", audio="token", lang="en", speech_rate=Decimal("0.5")))
+    assert server.body() == {"apiKey": KEY, "phoneNumbers": "+33600000000", "tokenAudio": "token"}
+
+
+def test_text_goes_out_as_utf_8(server: RawServer) -> None:
+    server.answers(http(200, SAMPLE))
+    send(server.url, Message(text="Élodie, 5 € 🎉"))
+    assert "Élodie, 5 € 🎉".encode() in server.requests[0]
+
+
+# One connection, many requests
+
+
+def test_a_connection_is_used_again_and_a_closed_one_is_not(server: RawServer) -> None:
+    def twice(connection: socket.socket) -> None:
+        kept = http(200, SAMPLE).replace(b"Connection: close\r\n", b"")
+        connection.sendall(kept)
+        server.requests.append(RawServer._request(connection))
+        connection.sendall(kept)
+
+    server.act = twice
+    provider = Provider(base_url=server.url, api_key=KEY, timeout=TIMEOUT, now=lambda: NOW)
+    replies = [provider.send(batch_of()) for _ in range(4)]
+    provider._session().close()
+    assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 4
+    assert (server.connections, len(server.requests)) == (2, 4)
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY,
+        json.dumps(KEY)[1:-1],
+        json.dumps(KEY, ensure_ascii=False)[1:-1],
+        json.dumps(KEY)[1:-1].replace("/", r"\/"),
+        "k3y%2Fwith%22%C3%A9",
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>{}</html>",
+        '{{"success": false, "code": 10, "message": "The key {} is wrong"}}',
+        '{{"success": false, "code": "{}"}}',
+        '{{"success": true, "campaignId": "{}"}}',
+    ],
+)
+@pytest.mark.parametrize("status", [200, 403, 500])
+def test_a_key_that_the_server_repeats_is_in_no_reply(server: RawServer, status: int, body: str, echo: str) -> None:
+    reply = reply_to(server, status, body.format(echo))
+    assert "k3y" not in repr(reply)
+    assert "***" in repr(reply)
+
+
+def test_a_key_at_the_end_of_what_is_kept_is_not_kept_in_part(server: RawServer) -> None:
+    reply = reply_to(server, 500, "x" * 1997 + KEY)
+    assert "k3y" not in reply.body
+    assert len(reply.body) == 2000
+
+
+def test_no_repr_shows_a_key_or_a_number(server: RawServer) -> None:
+    provider = Provider(base_url=server.url, api_key=KEY, timeout=TIMEOUT)
+    request = wire.SendRequest.of(Message(text="x"), ("+33600000000",), api_key=KEY, notify_url=None)
+    shown = f"{provider!r} {provider} {request!r} {request}"
+    assert "k3y" not in shown
+    assert "+336" not in shown
+
+
+def test_a_key_in_the_address_is_not_in_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_proxies(monkeypatch)
+    assert "secret" not in repr(send("https://voicebatch.invalid/secret", key="secret"))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.voicepartner.fr/v1/", "http://127.0.0.1:80", "http://localhost:8000", "http://[::1]:1", "http://127.5.5.5"]
+)
+def test_https_and_loopback_addresses_are_taken(url: str) -> None:
+    assert check_base_url(url) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.voicepartner.fr/v1", "http://10.0.0.1", "http://localhost.evil.example", "ftp://127.0.0.1", "https://",
+        "http://", "", "api.voicepartner.fr", "http://127.0.0.1@evil.example", "http://[::", "https://[bad]", "file:///etc",
+    ],
+)  # fmt: skip
+def test_an_address_that_would_show_the_key_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="is not an https address"):
+        check_base_url(url)
