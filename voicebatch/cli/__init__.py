@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -35,6 +36,15 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(f"{__name__}.{COMMANDS[name][0]}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 # for the type checker: a module's own command
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+            near = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"There is no command {arguments[0]!r}.{meant}", context)
+        return super().resolve_command(context, arguments)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -77,6 +87,8 @@ def _failure(error: Exception) -> VoicebatchError:
         return error
     if isinstance(error, click.Abort):
         return Interrupted("Interrupted.", hint="What was sent, if anything: voicebatch runs")
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return UsageError(f"a command is missing.\n\n{error.format_message()}")
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         return UsageError(error.format_message(), hint=f"{context.command_path} --help" if context else "")
