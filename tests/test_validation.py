@@ -427,3 +427,16 @@ def _all(table: pa.Table, size: int) -> list[Fault]:
         found += checking.check(np.arange(row, row + batch.num_rows), batch)
         row += batch.num_rows
     return [*found, *checking.finish()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["columns: {phone: {phone_number: [FR]}}", "columns: {a: {}}\nunique: [[a]]", "columns: {a: {dtype: date, gt: x}}"],
+)
+def test_a_schema_of_the_wrong_shape_is_a_sentence_and_no_crash(text: str) -> None:
+    with pytest.raises(UsageError):
+        load_schema(text, name="mine.yaml")
+
+
+def test_a_date_beyond_the_calendar_is_a_fault_and_no_crash() -> None:
+    assert len(column("dtype: date", "9999-12-31T23:59-12:00")) == 1

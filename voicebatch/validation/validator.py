@@ -1,0 +1,150 @@
+"""The faults of a file's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandera.config import ValidationDepth, config_context
+from pandera.errors import SchemaErrorReason, SchemaErrors
+
+from voicebatch.errors import InputError, UsageError
+from voicebatch.models import Fault
+from voicebatch.validation.cells import KINDS, filled
+from voicebatch.validation.checks import pandera_check, reasons
+from voicebatch.validation.repeats import Repeats
+from voicebatch.validation.rules import Rules, Schema
+from voicebatch.validation.words import listed, quoted
+
+
+class _Cells(NamedTuple):
+    """A column of a batch: what stands in its cells, and the values that this means."""
+
+    text: pa.Array
+    values: pa.Array
+
+
+class _Found(NamedTuple):
+    """A fault of the cell in this place of the batch, in the column that the schema calls so."""
+
+    place: int
+    column: str
+    check: str
+    reason: str
+
+
+class Validator:
+    """Every fault of one file, a batch of rows at a time, and at the end what only the whole shows.
+
+    ``columns`` gives the file's header for each of the schema's columns, ``None`` where the file has none;
+    ``header`` is all the file's. Raises ``InputError`` when the file lacks a column that the schema requires,
+    or has one that a strict schema does not know.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        rules: Rules,
+        file: str,
+        columns: Mapping[str, str | None],
+        header: Sequence[str] = (),
+    ) -> None:
+        self._schema, self._rules, self._file = schema, rules, file
+        self._headers = {name: found for name in schema.columns if (found := columns.get(name)) is not None}
+        self._check_header(header)
+        self._pandera = pandera.DataFrameSchema({name: self._pandera_column(name) for name in self._headers})
+        self._repeats = Repeats(schema, file=file, headers=self._headers)
+
+    def check(self, numbers: np.ndarray[Any, Any], cells: pa.RecordBatch) -> list[Fault]:
+        """The faults of these rows, by row and then by column. ``numbers`` are the spreadsheet's."""
+        if not cells.num_rows or not self._headers:
+            return []
+        columns = {name: self._cells(name, cells) for name in self._headers}
+        frame = pd.DataFrame({name: _series(column.values) for name, column in columns.items()})
+        self._repeats.keep(numbers, frame)
+        found = [*self._unreadable(columns), *self._refused(frame, columns), *self._empty(columns)]
+        order = {name: index for index, name in enumerate(self._headers)}
+        found.sort(key=lambda fault: (fault.place, order[fault.column]))
+        return [self._fault(int(numbers[fault.place]), fault) for fault in found]
+
+    def finish(self) -> list[Fault]:
+        """The values that stand in the file more often than once: a fault for each but the first."""
+        return self._repeats.faults()
+
+    def _check_header(self, header: Sequence[str]) -> None:
+        required = [name for name, column in self._schema.columns.items() if column.required]
+        known = list(self._headers.values())
+        missing = [name for name in required if name not in self._headers]
+        extra = [name for name in header if name not in known] if self._schema.strict else []
+        twice = [name for name in known if header.count(name) > 1]
+        has = f"; the file has {_names(header)}" if header else ""
+        for wrong, message in (
+            (missing, f"there is no column {_names(missing)}{has}"),
+            (extra, f"the schema {self._schema.name} knows no column {_names(extra)}"),
+            (twice, f"there are two columns {_names(twice)}"),
+        ):
+            if wrong:
+                raise InputError(f"{self._file}: {message}")
+
+    def _pandera_column(self, name: str) -> Any:
+        """Its checks alone: types and empty cells are ours to tell, since to pandera an unreadable cell is a null."""
+        rules = self._schema.columns[name].rules
+        return pandera.Column(checks=[pandera_check(rule, self._rules) for rule in rules], nullable=True)
+
+    def _cells(self, name: str, cells: pa.RecordBatch) -> _Cells:
+        text = filled(cells.column(self._headers[name]))
+        return _Cells(text, KINDS[self._schema.columns[name].dtype].read(text))
+
+    def _unreadable(self, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
+        for name, (text, values) in columns.items():
+            kind = KINDS[self._schema.columns[name].dtype].words
+            for place in pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null())).to_pylist():
+                yield _Found(place, name, "dtype", f"{quoted(text[place])} is not {kind}")
+
+    def _refused(self, frame: pd.DataFrame, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
+        try:
+            # Both can be turned off by a variable of the environment, and then everything would pass.
+            with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+                self._pandera.validate(frame, lazy=True, inplace=True)
+        except SchemaErrors as errors:
+            for error in errors.schema_errors:
+                yield from self._found(error, columns[error.schema.name].text)
+
+    def _found(self, error: Any, text: pa.Array) -> Iterator[_Found]:
+        name = error.schema.name
+        if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
+            raise UsageError(f"{self._schema.name}: columns.{name}: {error.check} broke: {error.failure_cases}")
+        rule = self._schema.columns[name].rules[error.check_index]
+        places = [int(place) for place in error.failure_cases["index"]]
+        for place, (check, reason) in zip(places, reasons(rule, text.take(places), self._rules), strict=True):
+            yield _Found(place, name, check, reason)
+
+    def _empty(self, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
+        for name, (text, _) in columns.items():
+            refusals = self._refusals_of_nothing(name)
+            places = pc.indices_nonzero(text.is_null()).to_pylist() if refusals else []
+            yield from (_Found(place, name, *refusal) for refusal in refusals for place in places)
+
+    def _refusals_of_nothing(self, name: str) -> list[tuple[str, str]]:
+        """Who refuses an empty cell, and why: a nullable column's ``ignore_na: false`` does too."""
+        column, reason = self._schema.columns[name], "the cell is empty"
+        asking = [(rule.name, rule.error or reason) for rule in column.rules if not rule.ignore_na]
+        return asking if column.nullable else [("empty", reason)]
+
+    def _fault(self, row: int, found: _Found) -> Fault:
+        column = self._headers[found.column]
+        return Fault(file=self._file, row=row, column=column, check=found.check, reason=found.reason)
+
+
+def _series(values: pa.Array) -> pd.Series[Any]:
+    return pd.Series(pd.arrays.ArrowExtensionArray(values))
+
+
+def _names(columns: Iterable[str]) -> str:
+    return listed(map(quoted, columns))
