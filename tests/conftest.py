@@ -62,7 +62,7 @@ def make_run() -> Callable[..., NewRun]:
         serial = itertools.count(1)
         batches = [
             Batch(
-                id=f"{ordinal:04}{run_id[4:]}",
+                id=f"{ordinal:04}{run_id[-20:]}",
                 run_id=run_id,
                 ordinal=ordinal,
                 message=message,

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class MemoryKeyring(KeyringBackend):
     """A keyring that forgets; locked, it raises as a desktop's does."""
 
-    priority = 1  # type: ignore[assignment] # keyring's own examples set a number
+    priority = 1
     locked = False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # keyring's own has no types
         self.passwords: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, username: str) -> str | None:

@@ -32,7 +32,9 @@ def test_a_rate_is_requests_in_a_period(text: str, requests: int, seconds: float
     assert parse_rate(text) == RateLimit(requests=requests, seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "5/", "/h", "0/h", "-1/h", "1.5/h", "five/h", "5/fortnight", "5/0s", "5/0", "²/h"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "5/", "/h", "0/h", "-1/h", "1.5/h", "five/h", "5/fortnight", "5/0s", "5/0", "²/h"]
+)
 def test_a_rate_that_is_none_is_a_wrong_use_that_says_how_to_write_it(text: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_rate(text)

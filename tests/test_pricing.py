@@ -69,7 +69,9 @@ def test_a_table_without_the_columns_or_without_lines_says_what_to_write(text: s
     assert "calling_code,unit_cost" in raised.value.hint
 
 
-@pytest.mark.parametrize("line", ["33,", "33,free", "33,-1", "33,NaN", "33,Infinity", "FR,0.12", ",0.12", "33", "33,1e999999999"])
+@pytest.mark.parametrize(
+    "line", ["33,", "33,free", "33,-1", "33,NaN", "33,Infinity", "FR,0.12", ",0.12", "33", "33,1e999999999"]
+)
 def test_a_line_that_is_no_price_is_named_by_the_number_that_an_editor_shows(line: str) -> None:
     with pytest.raises(InputError, match="line 4"):
         parse_price_table(f"calling_code,unit_cost\n\n1,0.5\n{line}\n", name="p.csv")

@@ -56,14 +56,32 @@ def test_a_cell_stays_as_it_is_or_gets_one_apostrophe(text: str) -> None:
     assert harmless(text) in {text, f"'{text}"}
 
 
-@pytest.mark.parametrize("text", ["+33600000000", "-12.5", "-1,5", "0", "+0", "Jean-Luc", "a=b", "06 00 00 00 00", "", "é"])
+@pytest.mark.parametrize(
+    "text", ["+33600000000", "-12.5", "-1,5", "0", "+0", "Jean-Luc", "a=b", "06 00 00 00 00", "", "é"]
+)
 def test_plain_numbers_and_plain_words_stay_as_they_are(text: str) -> None:
     assert harmless(text) == text
 
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "@SUM(A1)", "-2+3", "+1+1", "-1e5", " =1", "\t=1", "\r=1", "\n=1", "\xa0=1", "\ufeff=1", "＝1+1", "+33 600", "\t1", "-"],
+    [
+        "=1+1",
+        "@SUM(A1)",
+        "-2+3",
+        "+1+1",
+        "-1e5",
+        " =1",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\xa0=1",
+        "\ufeff=1",
+        "＝1+1",
+        "+33 600",
+        "\t1",
+        "-",
+    ],
 )
 def test_a_formula_gets_an_apostrophe(text: str) -> None:
     assert harmless(text) == f"'{text}"
@@ -103,7 +121,15 @@ def charge(code: str, country: str, messages: int, unit: Decimal, cost: Decimal,
 
 figures = st.decimals(min_value=0, max_value=10**11, places=12)
 charges = st.tuples(
-    st.builds(charge, st.sampled_from(["33", "32"]), st.sampled_from(["FR", "BE", ""]), st.integers(0, 500), figures, figures, figures),
+    st.builds(
+        charge,
+        st.sampled_from(["33", "32"]),
+        st.sampled_from(["FR", "BE", ""]),
+        st.integers(0, 500),
+        figures,
+        figures,
+        figures,
+    ),
     st.sampled_from(["EUR", "USD"]),
 )
 MAIN = {"33": "FR", "32": "BE"}
@@ -166,8 +192,10 @@ def test_the_report_looks_as_the_contract_says(tmp_path: Path) -> None:
     half = charge("33", "FR", 2, Decimal("0.06"), Decimal("0.12"), Decimal("6.3"))
     write_country_report(tmp_path, "r1", totals_of([(half, "EUR"), (half, "EUR")]))
     assert (tmp_path / "country_report.csv").read_text(encoding="utf-8").splitlines() == [
-        "run_id,calling_code,country_code,country,currency,requests,messages,unit_cost_min,unit_cost_max,cost,"
-        "message_seconds,total_seconds,delivered,undelivered,pending",
+        (
+            "run_id,calling_code,country_code,country,currency,requests,messages,unit_cost_min,unit_cost_max,cost,"
+            "message_seconds,total_seconds,delivered,undelivered,pending"
+        ),
         "r1,33,FR,land of FR,EUR,2,4,0.0600,0.0600,0.2400,6.300,25.2,0,0,4",
     ]
 
@@ -226,7 +254,10 @@ def test_a_row_with_several_faults_has_a_line_for_each() -> None:
 
 
 def test_files_with_other_headers_leave_the_cells_that_they_lack_empty() -> None:
-    rows = [RejectedRow(file="a.csv", row=2, cells={"phone": "1"}), RejectedRow(file="b.csv", row=2, cells={"tel": "2"})]
+    rows = [
+        RejectedRow(file="a.csv", row=2, cells={"phone": "1"}),
+        RejectedRow(file="b.csv", row=2, cells={"tel": "2"}),
+    ]
     faults = [fault("b.csv", 2, "tel", "bad"), fault("a.csv", 2, "phone", "bad")]
     lines = table(rejected_csv(["phone", "tel"], rows, faults).decode())
     assert [line[:3] for line in lines[1:]] == [["1", "", "a.csv"], ["", "2", "b.csv"]]
@@ -276,9 +307,7 @@ def test_a_check_that_fails_says_so_with_its_figures() -> None:
         (RowCounts(), {}, True),
     ],
 )
-def test_rows_in_are_rows_out_each_with_its_status(
-    rows: RowCounts, written: dict[RowStatus, int], *, ok: bool
-) -> None:
+def test_rows_in_are_rows_out_each_with_its_status(rows: RowCounts, written: dict[RowStatus, int], *, ok: bool) -> None:
     checked = manifest.row_check(rows, written)
     assert checked["ok"] is ok
     assert (checked["rows_in"], checked["rows_out"]) == (rows.total, sum(written.values()))

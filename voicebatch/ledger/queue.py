@@ -21,6 +21,7 @@ from voicebatch.ledger.tables import attempts, batches, charges, limiters, messa
 from voicebatch.ledger.workers import Worker
 from voicebatch.models import MOVES, Answer, Batch, BatchStatus, Channel, Message, Outcome, RateLimit, Reply, Stop
 from voicebatch.pacing import Usage, back_off
+from voicebatch.pricing import total
 
 _NEXT: Final[dict[Outcome, BatchStatus]] = {
     Outcome.ACCEPTED: BatchStatus.ACCEPTED,
@@ -74,7 +75,7 @@ def claim(
         return _rest(connection, run_id)
     if wait := _must_wait(connection, limiter, limits, now):
         return wait
-    committed = run.committed + (found.estimate or 0)
+    committed = total((run.committed, found.estimate or Decimal(0)))
     if max_cost is not None and committed > max_cost:
         set_stop(connection, run_id, _ceiling(max_cost, committed))
         return None
@@ -291,7 +292,7 @@ def _commit_cost(connection: Connection, batch: Row[Any], reply: Reply) -> None:
     committed = select(runs.c.committed).where(runs.c.id == batch.run_id).with_for_update()
     before: Decimal = connection.execute(committed).scalar_one()
     cost = reply.answer.cost if reply.answer else Decimal(0)
-    after = before - (batch.estimate or 0) + cost
+    after = total((before, (batch.estimate or Decimal(0)).copy_negate(), cost))
     connection.execute(update(runs).where(runs.c.id == batch.run_id).values(committed=after))
 
 

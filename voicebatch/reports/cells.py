@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+import tempfile
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Final
+
+from voicebatch.errors import UsageError
 
 # A byte order mark, a zero-width space, a NUL may be dropped on the way in; to some locales full-width signs are signs.
 _FORMULA: Final = re.compile(r"[\s\x00\ufeff\u200b]*[=+\-@\t\r＝＋－＠]")
@@ -39,6 +42,21 @@ def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object
         for line in lines:
             writer.writerow([_cell(value) for value in line])
     partial.replace(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder of a run's documents; before anything is sent, because afterwards is too late to find out.
+
+    Raises ``UsageError`` when it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"The reports cannot be written to {folder}: {error.strerror}.", hint="Name another folder: --out DIR"
+        ) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
