@@ -24,6 +24,7 @@ from voicebatch.pipeline import planning, running, validating
 from voicebatch.pipeline.plan import Plan
 from voicebatch.pricing import Prices
 from voicebatch.provider import Provider, check_base_url
+from voicebatch.reports.cells import make_folder
 from voicebatch.schedules import read_schedule
 from voicebatch.sending import Clock, Sender
 from voicebatch.settings import InputOptions, MaxInvalid, PlanOptions
@@ -196,6 +197,9 @@ def send(
         stop=stop or threading.Event(),
         on_progress=on_progress,
     )
+    if max_cost is not None:
+        running.check_prices(plan)
+    make_folder(plan.report_dir)
     with opened(plan.ledger_url) as ledger:
         run = running.enqueue(plan, ledger, now=how.clock.now())
         return _go_on(run, ledger, plan.prices, how)
@@ -237,7 +241,7 @@ def resume(
         stop=stop or threading.Event(),
         on_progress=on_progress,
     )
-    with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
         prices = planning.read_prices(Path(price_table) if price_table else None, book)
         return _go_on(_reporting_to(out, book.find(run)), book, prices, how)
 
@@ -247,7 +251,7 @@ def report(
 ) -> RunSummary:
     """Writes a run's reports again, from the ledger alone, into ``out/<run id>`` (None: where they were)."""
     clock = SystemClock()
-    with opened(_ledger_url(ledger, sandbox=sandbox)) as book:
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
         return _concluded(_reporting_to(out, book.find(run)), book, wire.BASE_URL, None, clock)
 
 
@@ -420,6 +424,7 @@ class _Sending:
 
 
 def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
+    make_folder(Path(run.report_dir))
     with _address(how) as (url, key):
         network = Provider(
             base_url=url, api_key=key, timeout=how.timeout, notify_url=run.notify_url, session=how.session
@@ -455,7 +460,7 @@ def _address(how: _Sending) -> Iterator[tuple[str, str]]:
 
 
 def _reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:
-    return replace(run, report_dir=str(Path(out) / run.id)) if out else run
+    return replace(run, report_dir=str(Path(out).absolute() / run.id)) if out else run
 
 
 def _concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:

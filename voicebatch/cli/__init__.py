@@ -6,7 +6,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import click
@@ -63,22 +63,22 @@ def main() -> None:
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command ``voicebatch``: never a traceback, always an exit code of the contract."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    configured: dict[str, Any] = {}
     try:
-        code = main.main(arguments, prog_name="voicebatch", standalone_mode=False, default_map=_configuration())
+        configured |= _configuration()
+        code = main.main(arguments, prog_name="voicebatch", standalone_mode=False, default_map=configured)
     except Exception as error:  # noqa: BLE001 # the last door: whatever it is becomes a sentence and a code
-        code = _explain(error, arguments)
+        code = _explain(error, arguments, configured)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _explain(error: Exception, arguments: Sequence[str]) -> int:
+def _explain(error: Exception, arguments: Sequence[str], configured: Mapping[str, Any]) -> int:
     from voicebatch.cli import output
 
     failure = _failure(error)
-    if output.verbosity(arguments) > 1:
-        import traceback
-
-        traceback.print_exception(error)
-    output.show_failure(failure, as_json=output.wants_json(arguments, os.environ))
+    if output.verbosity(arguments, os.environ) > 1:
+        output.show_traceback(error)
+    output.show_failure(failure, as_json=output.wants_json(arguments, os.environ, configured))
     return failure.exit_code
 
 
@@ -104,7 +104,19 @@ def _configuration() -> dict[str, Any]:
         return {}
     from voicebatch.cli import configuration
 
-    try:
-        return configuration.read("voicebatch.toml", COMMANDS)
-    except VoicebatchError as error:
-        sys.exit(_explain(error, sys.argv))
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in COMMANDS}
+    defaults = configuration.read("voicebatch.toml", {name: _options(one) for name, one in commands.items()})
+    for name, group in commands.items():
+        if isinstance(group, click.Group):
+            defaults[name] |= dict.fromkeys(group.commands, defaults[name].copy())
+    return defaults
+
+
+def _options(command: click.Command | None) -> dict[str, str]:
+    """What a command's options are called in ``voicebatch.toml``, with the names of their parameters."""
+    own = [param for param in command.params if isinstance(param, click.Option)] if command else []
+    names = {max(param.opts, key=len).lstrip("-").replace("-", "_"): str(param.name) for param in own}
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        names |= _options(below)
+    return names

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from voicebatch.errors import UsageError
 
 
-def read(path: str, commands: Iterable[str]) -> dict[str, Any]:
-    """click's default map. Raises ``UsageError`` for a file that is no TOML, or that holds the API key."""
+def read(path: str, commands: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """click's default map. ``commands`` has each command's options: names in the file, and of their parameters.
+
+    Raises ``UsageError`` for a file that is no TOML, or that holds the API key or a name that is no option.
+    """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
@@ -19,11 +22,24 @@ def read(path: str, commands: Iterable[str]) -> dict[str, Any]:
     tables = {name: table for name, table in content.items() if isinstance(table, dict)}
     shared = {name: value for name, value in content.items() if name not in tables}
     _refuse_secrets(path, [*shared, *(name for table in tables.values() for name in table)])
-    return {name: _options({**shared, **tables.get(name, {})}) for name in commands}
+    _refuse_strangers(path, "a command", tables, commands)
+    _refuse_strangers(path, "an option", shared, {name for options in commands.values() for name in options})
+    for command, table in tables.items():
+        _refuse_strangers(path, f"an option of {command}", table, commands[command])
+    return {name: _defaults({**shared, **tables.get(name, {})}, options) for name, options in commands.items()}
 
 
-def _options(values: dict[str, Any]) -> dict[str, Any]:
-    return {name.replace("-", "_"): value for name, value in values.items()}
+def _defaults(values: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
+    named = {name.replace("-", "_"): value for name, value in values.items()}
+    return {options[name]: value for name, value in named.items() if name in options}
+
+
+def _refuse_strangers(path: str, kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """A misspelt ``max-cost`` would be a ceiling that is not there."""
+    known = {name.replace("_", "-") for name in known}
+    for name in names:
+        if name.replace("_", "-") not in known:
+            raise UsageError(f"{path}: {name!r} is not {kind}.", hint=f"There are: {', '.join(sorted(known))}")
 
 
 def _refuse_secrets(path: str, names: Iterable[str]) -> None:

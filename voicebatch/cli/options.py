@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,18 @@ class Option(click.Option):
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """``click.option`` with a variable of its own."""
     return click.option(*names, cls=Option, **settings)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds in a range; ``nan`` is in none, and Python's comparisons would let it pass."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -69,8 +82,8 @@ def common(function: F) -> F:
         option(
             "--json", "as_json", is_flag=True, envvar="VOICEBATCH_JSON", help="Print one JSON object, nothing else."
         ),
-        click.option("-v", "--verbose", count=True, help="Say more on standard error; -vv: tracebacks too."),
-        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+        option("-v", "--verbose", count=True, help="Say more on standard error; -vv: tracebacks too."),
+        option("-q", "--quiet", is_flag=True, help="No progress."),
     )(command)  # type: ignore[return-value] # click only looks at its parameters
 
 
@@ -78,9 +91,9 @@ _COMMON: Final[dict[str, Any]] = {"ledger": None, "as_json": False, "verbose": 0
 
 
 def _set_up_log(verbose: int) -> None:
-    """To standard error. No line of it ever holds a key or a phone number."""
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=level)
+    """To standard error. No line of it ever holds a key or a phone number; of libraries' own we show warnings only."""
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("voicebatch").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 files = click.argument("files", nargs=-1, required=True, type=click.Path())
@@ -130,5 +143,5 @@ sending = _together(
     option("--yes", "-y", is_flag=True, help="Don't ask."),
     option("--max-cost", metavar="AMOUNT", help="Stop before the request that would pass it."),
     option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight."),
-    option("--timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="Seconds."),
+    option("--timeout", type=Seconds(0.1, 600), default=30.0, show_default=True, help="Seconds."),
 )

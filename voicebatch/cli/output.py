@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -19,17 +20,36 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SCHEMA_VERSION = 1
+_YES = frozenset({"1", "true", "t", "yes", "y", "on"})  # what click reads as yes
 
 
-def wants_json(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+def wants_json(
+    arguments: Sequence[str], environment: Mapping[str, str], configured: Mapping[str, Mapping[str, Any]]
+) -> bool:
     """Whether the answer has to be JSON even when the options could not be read."""
-    return "--json" in arguments or environment.get("VOICEBATCH_JSON", "").lower() in {"1", "true", "yes", "on"}
+    if "--json" in arguments:
+        return True
+    if variable := environment.get("VOICEBATCH_JSON"):
+        return variable.lower() in _YES
+    command = next((argument for argument in arguments if argument in configured), "")
+    return bool(configured.get(command, {}).get("as_json"))
 
 
-def verbosity(arguments: Sequence[str]) -> int:
-    """How many times -v was given."""
+def verbosity(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """How many times -v was given, or else what the variable says."""
     short = [argument for argument in arguments if argument.startswith("-v") and set(argument[1:]) == {"v"}]
-    return sum(len(argument) - 1 for argument in short) + list(arguments).count("--verbose")
+    given = sum(len(argument) - 1 for argument in short) + list(arguments).count("--verbose")
+    variable = environment.get("VOICEBATCH_VERBOSE", "")
+    return given or (int(variable) if variable.isdecimal() else 0)
+
+
+def show_traceback(error: BaseException) -> None:
+    """Where it happened, without what others put into their messages: a database's holds phone numbers."""
+    before = error.__cause__ or error.__context__
+    if before:
+        show_traceback(before)
+    own = f": {error}" if isinstance(error, VoicebatchError) else ""
+    say("".join(["Traceback:\n", *traceback.format_tb(error.__traceback__), f"{type(error).__name__}{own}\n"]))
 
 
 def say(text: str) -> None:

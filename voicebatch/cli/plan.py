@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,18 +102,19 @@ def make_plan(
     return made
 
 
-def print_plan(made: Plan) -> None:
-    """What would be sent, in a few lines."""
+def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
+    """What would be sent, in a few lines; on standard error where standard output is kept for JSON."""
+    echo = functools.partial(click.echo, err=on_stderr)
     from voicebatch.pricing import money
 
     summary = made.summary()
     for file in made.intake.files:
-        click.echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
+        echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
     for one in made.opt_outs:
-        click.echo(f"{one.name}: {len(one.numbers)} numbers not to call, {one.unreadable} unreadable lines")
+        echo(f"{one.name}: {len(one.numbers)} numbers not to call, {one.unreadable} unreadable lines")
     rows = summary.rows
-    click.echo(f"{rows.total} rows: {rows.queued} to call, {rows.suppressed} suppressed, {rows.rejected} rejected")
+    echo(f"{rows.total} rows: {rows.queued} to call, {rows.suppressed} suppressed, {rows.rejected} rejected")
     cost = f"{money(summary.cost)} {summary.currency}" if summary.cost is not None else "unknown (see --price-table)"
     done = summary.earliest_finish.astimezone().strftime("%Y-%m-%d %H:%M") if summary.earliest_finish else "now"
-    click.echo(f"{summary.requests.planned} requests, estimated cost {cost}, done at the earliest {done}")
-    click.echo(f"Run {summary.run_id}. Files: {summary.report_dir}")
+    echo(f"{summary.requests.planned} requests, estimated cost {cost}, done at the earliest {done}")
+    echo(f"Run {summary.run_id}. Files: {summary.report_dir}")

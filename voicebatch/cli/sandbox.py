@@ -15,7 +15,7 @@ from voicebatch.cli import options
 @options.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free one.")
 @options.option("--rate", metavar="N/PERIOD", default="2000/h", show_default=True, help="The limit that it keeps.")
 @options.option(
-    "--answer-delay", type=click.FloatRange(0, 600), default=0.0, help="Seconds between acting and answering."
+    "--answer-delay", type=options.Seconds(0, 600), default=0.0, help="Seconds between acting and answering."
 )
 @options.common
 def sandbox(host: str, port: int, rate: str, answer_delay: float, *, common: options.Common) -> None:

@@ -38,11 +38,11 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     from voicebatch import app
     from voicebatch.cli import output, progress
 
-    _refuse_unasked(yes=how["yes"])
-    how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
+    _check(how)
     message = message_from(how)
     if run := known_run(files, message, how):
         output.say(f"This content is run {run.id} already: only what is still queued is sent.")
+        _ask_to_resume(run.id, how, common)
         _finish(
             lambda **more: app.resume(
                 run.id, ledger=common.ledger, price_table=how["price_table"], out=how["out"], **more
@@ -54,7 +54,7 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     with progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
     if not how["yes"]:
-        print_plan(made)
+        print_plan(made, on_stderr=common.as_json)
         _ask(f"Call {made.counts.queued} people now?")
     _finish(lambda **more: app.send(made, **more), how, common)
 
@@ -69,21 +69,37 @@ def resume(run: str, *, common: options.Common, **how: Any) -> None:
     """Go on with RUN: send what is still queued, and nothing else. RUN is an id, its beginning, or latest."""
     from voicebatch import app
 
-    _refuse_unasked(yes=how["yes"])
-    how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
-    if not how["yes"]:
-        left = app.summary_of(run, ledger=common.ledger, sandbox=how["sandbox"])
-        _ask(f"Run {left.run_id}: call {left.rows.queued} people now?")
+    _check(how)
+    _ask_to_resume(run, how, common)
     _finish(lambda **more: app.resume(run, ledger=common.ledger, price_table=how["price_table"], **more), how, common)
+
+
+def _check(how: dict[str, Any]) -> None:
+    """Refuses what cannot be before any work is done, and finds the API key."""
+    from voicebatch import app
+
+    _refuse_unasked(yes=how["yes"])
+    how["max_cost"] = _amount(how["max_cost"])
+    how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
+
+
+def _ask_to_resume(run: str, how: dict[str, Any], common: options.Common) -> None:
+    from voicebatch import app
+
+    if how["yes"]:
+        return
+    left = app.summary_of(run, ledger=common.ledger, sandbox=how["sandbox"])
+    if left.rows.queued:
+        _ask(f"Run {left.run_id}: call {left.rows.queued} people now?")
 
 
 def _finish(work: Callable[..., RunSummary], how: dict[str, Any], common: options.Common) -> None:
     """Does the sending and prints how it ended; raises what the exit code comes from."""
     from voicebatch.cli import output, progress, signals
 
-    settings = {name: how[name] for name in (*SEND, "api_key")}
+    settings = {name: how[name] for name in (*SEND, "max_cost", "api_key")}
     with signals.stopping() as received, progress.shown(quiet=common.quiet) as on_progress:
-        summary = work(max_cost=_amount(how["max_cost"]), stop=received.stop, on_progress=on_progress, **settings)
+        summary = work(stop=received.stop, on_progress=on_progress, **settings)
     error = _error(summary, received.number)
     if not common.as_json:
         output.print_summary(summary)

@@ -39,15 +39,23 @@ def stopping() -> Iterator[Signals]:
         yield signals
 
 
+class _Leave(BaseException):
+    """Ends the command from wherever it is: no ``except Exception`` on the way, ours or a library's, may eat it."""
+
+
 @contextlib.contextmanager
 def leaving() -> Iterator[None]:
     """While nothing is being sent: a signal ends the command."""
 
     def leave(number: int, _: FrameType | None) -> None:
-        raise Interrupted("Interrupted.", hint="What was sent, if anything: voicebatch runs", signal_number=number)
+        raise _Leave(number)
 
-    with _handlers(leave):
-        yield
+    try:
+        with _handlers(leave):
+            yield
+    except _Leave as signalled:
+        hint = "What was sent, if anything: voicebatch runs"
+        raise Interrupted("Interrupted.", hint=hint, signal_number=signalled.args[0]) from None
 
 
 @contextlib.contextmanager

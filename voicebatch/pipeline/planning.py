@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voicebatch import readers
-from voicebatch.errors import InputError
+from voicebatch.errors import InputError, UsageError
 from voicebatch.ledger import Ledger
 from voicebatch.models import Channel, Message, Progress, RateLimit, digest
 from voicebatch.pacing import Usage
@@ -97,6 +97,8 @@ def identify(
 def read_prices(table: Path | None, ledger: Ledger | None) -> Prices:
     """From the price table if there is one, else what the provider charged before."""
     if table:
+        if not table.exists():
+            raise UsageError(f"There is no price table {table}.", hint="Check the path: --price-table PATH")
         try:
             return parse_price_table(table.read_text(encoding="utf-8-sig"), name=str(table))
         except (OSError, UnicodeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,7 @@ from voicebatch.pacing import earliest_finish
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices, total
 from voicebatch.reports import manifest
-from voicebatch.reports.cells import write_bytes
+from voicebatch.reports.cells import make_folder, write_bytes
 from voicebatch.reports.country import country_totals, write_country_report
 from voicebatch.reports.recipients import write_recipients
 
@@ -68,15 +68,24 @@ def drain(
     send(run.id, start)
 
 
+def check_prices(plan: Plan) -> None:
+    """Raises ``UsageError`` when a ceiling needs a price that the plan does not know: before it is committed."""
+    if missing := plan.prices.missing(plan.messages_by_code):
+        raise _no_price(missing)
+
+
+def _no_price(calling_codes: Iterable[str]) -> UsageError:
+    return UsageError(
+        f"--max-cost needs a price for every country, and there is none for +{', +'.join(sorted(calling_codes))}.",
+        hint="Give one: --price-table PATH, a CSV with the columns calling_code,unit_cost,currency",
+    )
+
+
 def _price_the_queue(run: Run, ledger: Ledger, prices: Prices) -> None:
     def estimate(numbers: Sequence[str]) -> Decimal:
         cost = estimate_batch(prices, numbers)
         if cost is None:
-            codes = {phones.calling_code(number) for number in numbers} - prices.units.keys()
-            raise UsageError(
-                f"--max-cost needs a price for every country, and there is none for +{', +'.join(sorted(codes))}.",
-                hint="Give one: --price-table PATH, a CSV with the columns calling_code,unit_cost,currency",
-            )
+            raise _no_price({phones.calling_code(number) for number in numbers} - prices.units.keys())
         return cost
 
     ledger.set_estimates(run.id, estimate)
@@ -151,7 +160,7 @@ def _people(count: int) -> str:
 
 def write_reports(run: Run, ledger: Ledger, folder: Path, summary: RunSummary, *, now: datetime) -> None:
     """Writes every document of the run into its folder, from the ledger alone."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = [one["name"] for one in run.manifest["inputs"]]
     write_country_report(folder, run.id, summary.countries)
     written = write_recipients(folder, run.id, files, ledger.rows(run.id), calling_code=phones.calling_code)
@@ -174,7 +183,7 @@ def _charge_checks(run: Run, ledger: Ledger, summary: RunSummary) -> list[dict[s
 def write_plan(plan: Plan, *, now: datetime) -> None:
     """Writes a plan's ``recipients.csv``, ``rejected.csv`` and ``manifest.json``; nothing into the ledger."""
     folder, summary = plan.report_dir, plan.summary()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = [file.name for file in plan.intake.files]
     written = write_recipients(folder, plan.run_id, files, plan.lines(), calling_code=phones.calling_code)
     write_bytes(folder / "rejected.csv", plan.rejected_csv())

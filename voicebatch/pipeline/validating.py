@@ -13,7 +13,7 @@ from voicebatch import readers
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Progress, RowCounts, digest
 from voicebatch.pipeline.intake import InputFile, take_in, too_many_bad_rows
-from voicebatch.reports.cells import write_bytes
+from voicebatch.reports.cells import make_folder, write_bytes
 from voicebatch.reports.rejected import rejected_csv
 from voicebatch.settings import InputOptions, MaxInvalid
 from voicebatch.validation import Rules, Schema
@@ -46,7 +46,7 @@ def validate(
     """Reads and checks every row, and writes the bad ones to ``rejected.csv`` below ``out``."""
     intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=None, on_progress=on_progress)
     folder = out / f"validate-{digest([readers.sha256(path) for path in files])[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_bytes(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows, intake.faults))
     rejected = int(np.count_nonzero(intake.rejected))
     counts = RowCounts(total=len(intake.row), rejected=rejected)

@@ -146,12 +146,12 @@ def _columns_called(template: Template, header: Sequence[str], file: str) -> dic
     if strangers:
         raise InputError(
             f"{file}: the template uses {', '.join(strangers)}, and there is no such column.",
-            hint=f"The columns are: {', '.join(known)}",
+            hint=f"The columns are: {headers.listed(list(known))}",
         )
     for name in sorted(template.names):
         if len(known[name]) > 1:
             raise InputError(
-                f"{file}: the template's {name} could be any of the columns {', '.join(known[name])}.",
+                f"{file}: the template's {name} could be any of the columns {headers.listed(known[name])}.",
                 hint=f'Say which: row["{known[name][0]}"]',
             )
     return {name: known[name][0] for name in template.names}

@@ -1,0 +1,30 @@
+"""What the tests of the command line share: a machine of its own for every test or module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.desk import Desk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def new_desk(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Desk]:
+    """A new machine, with these variables in its environment."""
+    return lambda **environment: Desk(home=tmp_path_factory.mktemp("desk"), environment=environment)
+
+
+@pytest.fixture
+def desk(new_desk: Callable[..., Desk]) -> Desk:
+    """A machine for one test."""
+    return new_desk()
+
+
+@pytest.fixture(scope="module")
+def shared_desk(new_desk: Callable[..., Desk]) -> Desk:
+    """A machine for the quick commands of one module: nothing is ever sent from it."""
+    return new_desk()
