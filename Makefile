@@ -25,7 +25,7 @@ demo: .venv/.installed  ## Set up, send sample_data/ to the built-in sandbox, pr
 	  --suppress sample_data/opposition.csv --sandbox --yes --out $(DEMO) --ledger $(DEMO)/ledger.sqlite
 
 test: .venv/.installed-dev  ## Set up, then run all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: lint test  ## Format, lint, types, floors, tests
 

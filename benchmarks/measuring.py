@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 
 def seconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
@@ -15,10 +16,20 @@ def seconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(
-    ours: Sequence[str], baseline: Sequence[str], environment: Mapping[str, str], *, runs: int
-) -> tuple[float, float, float]:
-    """Medians of both in seconds, and the median of the ratios ours / baseline, pair by pair; the first pair is not counted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Median seconds of both, and the ratio ours / baseline of each pair."""
+
+    ours: float
+    baseline: float
+    ratios: tuple[float, ...]
+
+
+def in_turn(ours: Sequence[str], baseline: Sequence[str], environment: Mapping[str, str], *, runs: int) -> Pairs:
+    """Runs both in turn, as pairs; the first pair warms up and is not counted."""
     pairs = [(seconds(ours, environment), seconds(baseline, environment)) for _ in range(runs + 1)][1:]
-    ratios = [mine / theirs for mine, theirs in pairs]
-    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), statistics.median(ratios)
+    return Pairs(
+        ours=statistics.median(mine for mine, _ in pairs),
+        baseline=statistics.median(theirs for _, theirs in pairs),
+        ratios=tuple(mine / theirs for mine, theirs in pairs),
+    )

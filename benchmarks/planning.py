@@ -43,10 +43,11 @@ def plan(folder: Path, *, rows: int) -> str:
     environment = {**os.environ, "XDG_DATA_HOME": str(folder)}
     command = [sys.executable, "-m", "voicebatch", "plan", str(data), "--text", TEMPLATE, "--out", str(folder / "out")]
     script = [sys.executable, "-c", _SCRIPT, str(data), TEMPLATE]
-    ours, theirs, ratio = in_turn(command, script, environment, runs=3)
+    measured = in_turn(command, script, environment, runs=5)
+    faster = [1 / ratio for ratio in measured.ratios]
     return (
-        f"plan of {rows:,} rows: {ours:.1f} s ({rows / ours:,.0f} rows/s), the plain script {theirs:.1f} s: "
-        f"{1 / ratio:.1f} times faster"
+        f"plan of {rows:,} rows: {measured.ours:.1f} s ({rows / measured.ours:,.0f} rows/s), the plain script "
+        f"{measured.baseline:.1f} s. Of {len(faster)} pairs: {min(faster):.2f} to {max(faster):.2f} times its speed"
     )
 
 

@@ -84,6 +84,8 @@ def make_run() -> Callable[..., NewRun]:
             key=key or f"key of {run_id}",
             content="content",
             channel=Channel.VOICE_SMS,
+            sandbox=False,
+            base_url="https://provider.example/v1",
             notify_url=None,
             report_dir="reports",
             manifest={"inputs": [{"name": "a.csv"}, {"name": "b.csv"}]},

@@ -65,9 +65,9 @@ def test_what_is_no_duration_is_a_wrong_use(text: str) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize(("attempts", "seconds"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (1_000_000, 60)])
-def test_the_back_off_doubles_up_to_a_minute(attempts: int, seconds: int) -> None:
-    assert back_off(attempts) == timedelta(seconds=seconds)
+@pytest.mark.parametrize(("unreachable", "seconds"), [(0, 1), (0.5, 1), (2, 2), (32, 32), (61, 60), (1_000_000, 60)])
+def test_the_back_off_is_as_long_again_up_to_a_minute(unreachable: float, seconds: int) -> None:
+    assert back_off(timedelta(seconds=unreachable)) == timedelta(seconds=seconds)
 
 
 def test_requests_within_the_limit_leave_now_and_the_next_a_window_later() -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +21,7 @@ from voicebatch.ledger import Ledger, Run, Worker
 from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary
 from voicebatch.pacing import parse_duration, parse_rate
 from voicebatch.pipeline import planning, running, validating
+from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
 from voicebatch.pipeline.plan import Plan
 from voicebatch.pricing import Prices
 from voicebatch.provider import Provider, check_base_url
@@ -40,7 +41,6 @@ OnProgress = Callable[[Progress], None]
 
 SANDBOX_KEY: Final = "sandbox"
 SANDBOX_HOST: Final = "new sandbox"
-_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
 
 
 class SystemClock:
@@ -71,6 +71,7 @@ def validate(
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    extra_lang: Sequence[str] = (),
     max_invalid: str = "5%",
     out: str | os.PathLike[str] = "reports",
     clock: Clock | None = None,
@@ -87,7 +88,7 @@ def validate(
         _paths(files),
         inputs=inputs,
         schema=loaded.schema,
-        rules=_rules(inputs.region, (clock or SystemClock()).now()),
+        rules=_rules(inputs.region, extra_lang, (clock or SystemClock()).now()),
         max_invalid=parse_max_invalid(max_invalid),
         out=Path(out),
         on_progress=on_progress,
@@ -104,6 +105,7 @@ def plan(
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    extra_lang: Sequence[str] = (),
     suppress: Paths = (),
     max_invalid: str = "5%",
     repeat_window: str = "24h",
@@ -113,7 +115,7 @@ def plan(
     notify_url: str | None = None,
     price_table: str | os.PathLike[str] | None = None,
     rate: str | None = None,
-    base_url: str = wire.BASE_URL,
+    base_url: str | None = None,
     sandbox: bool = False,
     out: str | os.PathLike[str] = "reports",
     ledger: str | None = None,
@@ -150,11 +152,12 @@ def plan(
             options=options,
             schema=loaded.schema,
             schema_sha256=loaded.sha256,
-            rules=_rules(inputs.region, now),
+            rules=_rules(inputs.region, extra_lang, now),
             ledger=book,
             ledger_url=ledger_url,
+            sandbox=sandbox,
             limits=_limits(message.channel, rate),
-            limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url),
+            limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url or wire.BASE_URL),
             now=now,
             on_progress=on_progress,
         )
@@ -164,7 +167,7 @@ def send(
     plan: Plan,
     *,
     api_key: str | None = None,
-    base_url: str = wire.BASE_URL,
+    base_url: str | None = None,
     sandbox: bool = False,
     rate: str | None = None,
     concurrency: int = 4,
@@ -184,9 +187,11 @@ def send(
     """
     if plan.refusal:
         raise plan.refusal
+    if plan.sandbox != sandbox:
+        raise UsageError("A plan is sent where it was made for: sandbox has to be the same for both.")
     how = _Sending(
         api_key=api_key,
-        base_url=base_url,
+        base_url=base_url or wire.BASE_URL,
         sandbox=sandbox,
         rate=rate,
         concurrency=concurrency,
@@ -201,7 +206,7 @@ def send(
         running.check_prices(plan)
     make_folder(plan.report_dir)
     with opened(plan.ledger_url) as ledger:
-        run = running.enqueue(plan, ledger, now=how.clock.now())
+        run = running.enqueue(plan, ledger, base_url="" if sandbox else how.base_url, now=how.clock.now())
         return _go_on(run, ledger, plan.prices, how)
 
 
@@ -209,13 +214,14 @@ def resume(
     run: str,
     *,
     api_key: str | None = None,
-    base_url: str = wire.BASE_URL,
+    base_url: str | None = None,
     sandbox: bool = False,
     rate: str | None = None,
     concurrency: int = 4,
     timeout: float = 30.0,
     max_cost: Decimal | None = None,
     price_table: str | os.PathLike[str] | None = None,
+    suppress: Paths = (),
     out: str | os.PathLike[str] | None = None,
     ledger: str | None = None,
     session: requests.Session | None = None,
@@ -228,22 +234,25 @@ def resume(
     ``run`` is an id, its unique beginning, or ``latest``. Batches whose worker is gone become unknown and are not sent.
     Otherwise as ``send``.
     """
-    how = _Sending(
-        api_key=api_key,
-        base_url=base_url,
-        sandbox=sandbox,
-        rate=rate,
-        concurrency=concurrency,
-        timeout=timeout,
-        max_cost=max_cost,
-        session=session,
-        clock=clock or SystemClock(),
-        stop=stop or threading.Event(),
-        on_progress=on_progress,
-    )
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        prices = planning.read_prices(Path(price_table) if price_table else None, book)
-        return _go_on(_reporting_to(out, book.find(run)), book, prices, how)
+        prices = planning.read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox)
+        found = book.find(run)
+        running.check_kind(found, sandbox=sandbox)
+        how = _Sending(
+            api_key=api_key,
+            base_url=base_url or found.base_url,
+            sandbox=sandbox,
+            rate=rate,
+            concurrency=concurrency,
+            timeout=timeout,
+            max_cost=max_cost,
+            session=session,
+            clock=clock or SystemClock(),
+            stop=stop or threading.Event(),
+            on_progress=on_progress,
+        )
+        running.withdraw(found.id, book, _read_opt_outs(suppress, found))
+        return _go_on(_reporting_to(out, found), book, prices, how)
 
 
 def report(
@@ -287,14 +296,15 @@ def existing_run(
         run = book.with_key(identity.key)
     if run:
         running.check_content(run, identity.content)
+        running.check_kind(run, sandbox=sandbox)
     return run
 
 
-def check_address(base_url: str, *, sandbox: bool) -> str | None:
+def check_address(base_url: str | None, *, sandbox: bool) -> str | None:
     """The API key for this address, before any work is done. Raises ``UsageError`` for an unsafe one, or no key."""
     if sandbox:
         return None
-    check_base_url(base_url)
+    check_base_url(base_url or wire.BASE_URL)
     return credentials.find_api_key(os.environ)
 
 
@@ -347,7 +357,7 @@ def read_schema(path: Path | None) -> LoadedSchema:
     try:
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"The schema {source} cannot be read: {error}.", hint="--schema PATH") from error
+        raise UsageError(f"The schema {source} cannot be read: {error}.", hint="Check the path.") from error
     return LoadedSchema(schema=load_schema(text, name=str(path) if path else "recipients.yaml"), text=text)
 
 
@@ -384,6 +394,7 @@ def make_message(
     lang: str,
     speech_rate: str,
     schedule: str | None,
+    extra_lang: Sequence[str] = (),
     clock: Clock | None = None,
 ) -> Message:
     """The message of the options: exactly one of text, template file and audio token, and settings that can be."""
@@ -394,10 +405,10 @@ def make_message(
             hint="For example: --text 'Bonjour {{ prenom }}'",
         )
     return Message(
-        text=_read_template(template) if template else text,
+        text=_read_template(template) if template else text and _as_text(text, "--text"),
         audio=audio,
         channel=Channel(channel),
-        lang=_language(lang),
+        lang=_language(lang, {*wire.LANGUAGES, *extra_lang}),
         speech_rate=_speech_rate(speech_rate),
         schedule=_schedule(schedule, (clock or SystemClock()).now()) if schedule else None,
     )
@@ -442,7 +453,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             max_cost=how.max_cost,
             on_progress=how.on_progress,
         )
-        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
+        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices, now=how.clock.now())
         how.on_progress(Progress(stage="reporting"))
         return _concluded(run, ledger, url, how.rate, how.clock)
 
@@ -457,6 +468,11 @@ def _address(how: _Sending) -> Iterator[tuple[str, str]]:
 
     with serve() as served:
         yield served.base_url, SANDBOX_KEY
+
+
+def _read_opt_outs(lists: Paths, run: Run) -> list[OptOutList]:
+    region = str(run.manifest["options"]["region"])
+    return [read_opt_outs(path, region=region) for path in _paths(lists)]
 
 
 def _reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:
@@ -487,10 +503,10 @@ def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:
     return ledger or default_ledger(sandbox=sandbox)
 
 
-def _rules(region: str, now: datetime) -> Rules:
+def _rules(region: str, extra_lang: Sequence[str], now: datetime) -> Rules:
     return Rules(
         phones=lambda cells, own_region: phones.normalise(cells, region=own_region or region).faults,
-        languages=wire.LANGUAGES,
+        languages=(*wire.LANGUAGES, *(one.lower() for one in extra_lang)),
         schedule=lambda text: _why_no_schedule(text, now),
         speech_rates=(wire.SPEECH_RATE_MIN, wire.SPEECH_RATE_MAX),
     )
@@ -526,6 +542,8 @@ def _input_options(
 
 def _paths(files: Paths) -> list[Path]:
     paths = [Path(file) for file in files]
+    for path in paths:
+        _as_text(str(path), "The name of a file")
     repeated = {path for path in paths if paths.count(path) > 1}
     if repeated:
         raise UsageError(f"{repeated.pop()} is given twice.", hint="Rows are told apart by their file: name each once.")
@@ -553,14 +571,28 @@ def _notify_url(url: str | None) -> str | None:
 def _read_template(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"The template {path} cannot be read: {error}.", hint="Save it as UTF-8.") from error
+    except OSError as error:
+        raise UsageError(f"The template {path} cannot be read: {error.strerror}.", hint="Check the path.") from error
+    except UnicodeError as error:
+        raise UsageError(f"The template {path} is not written in UTF-8.", hint="Save it as UTF-8.") from error
 
 
-def _language(lang: str) -> str:
-    if not _LANGUAGE.fullmatch(lang):
-        raise UsageError(f"--lang {lang!r} is no language code.", hint="Write it like fr or en.")
-    return lang
+def _as_text(text: str, what: str) -> str:
+    """What came from the terminal's bytes may be no text, and no report could name it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} is not written in UTF-8.", hint="Set the terminal to UTF-8.") from error
+    return text
+
+
+def _language(lang: str, known: Collection[str]) -> str:
+    if lang.lower() not in known:
+        raise UsageError(
+            f"--lang {lang!r} is no language that the provider is known to speak.",
+            hint=f"Known are {', '.join(sorted(known))}. If it speaks this one too: --extra-lang {lang}",
+        )
+    return lang.lower()
 
 
 def _speech_rate(text: str) -> Decimal:

@@ -81,6 +81,7 @@ _LETTERS: Final = str.maketrans(
 _OTHER_CHARACTERS: Final = re.compile(r"[\W_]+")
 _REPEAT_MARK: Final = re.compile(r" \(\d+\)$")
 _COLUMNS_SHOWN: Final = 20
+_DIGITS_OF_A_NUMBER: Final = 6
 
 
 def fold(header: str) -> str:
@@ -108,7 +109,7 @@ def column(header: Sequence[str], name: str) -> str | None:
     spellings = [title for title in header if squeeze(title) == squeeze(name)] if squeeze(name) else []
     if len(spellings) > 1:
         raise InputError(
-            f"“{name}” may be any of the columns {_listed(spellings)}",
+            f"“{name}” may be any of the columns {listed(spellings)}",
             hint="Write the column's name exactly as it stands in the file.",
         )
     return spellings[0] if spellings else None
@@ -128,9 +129,9 @@ def find_phone_column(header: Sequence[str], *, wanted: str | None, where: str) 
     if len(found) == 1:
         return found[0]
     if found:
-        problem = f"{where}: the phone numbers may be in any of the columns {_listed(found)}"
+        problem = f"{where}: the phone numbers may be in any of the columns {listed(found)}"
     else:
-        problem = f"{where}: no column has a usual name of a phone column. Its columns: {_listed(header)}"
+        problem = f"{where}: no column has a usual name of a phone column. Its columns: {listed(header)}"
     raise InputError(problem, hint="Say which column has the phone numbers: --phone-column NAME")
 
 
@@ -138,7 +139,7 @@ def _wanted(header: Sequence[str], wanted: str, where: str) -> list[str]:
     found = column(header, wanted)
     if found is None:
         raise InputError(
-            f"{where}: no column is called “{wanted}”. Its columns: {_listed(header)}",
+            f"{where}: no column is called “{wanted}”. Its columns: {listed(header)}",
             hint="Name one of them: --phone-column NAME",
         )
     return [found]
@@ -176,7 +177,12 @@ def column_letters(index: int) -> str:
     return (column_letters(before - 1) if before else "") + chr(ord("A") + last)
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"“{name}”" for name in names[:_COLUMNS_SHOWN])
+def listed(names: Sequence[str]) -> str:
+    """Column names for a message. A file without a header has people's numbers there, and no message may show those."""
+    shown = ", ".join("“…” (a number)" if _holds_number(name) else f"“{name}”" for name in names[:_COLUMNS_SHOWN])
     more = len(names) - _COLUMNS_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _holds_number(name: str) -> bool:
+    return sum(character.isdecimal() for character in name) >= _DIGITS_OF_A_NUMBER

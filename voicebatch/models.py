@@ -248,6 +248,8 @@ class RunSummary:
 
     run_id: str
     key: str
+    sandbox: bool
+    created_at: datetime
     status: RunStatus
     rows: RowCounts
     requests: RequestCounts

@@ -17,6 +17,7 @@ from typing import Final
 from voicebatch.errors import UsageError
 from voicebatch.models import RateLimit
 
+SHORTEST_BACK_OFF: Final = timedelta(seconds=1)
 LONGEST_BACK_OFF: Final = timedelta(seconds=60)
 _CENTURY: Final = 36_525 * 86_400.0  # seconds; a longer duration is a slip of the keyboard, and no calendar holds it
 
@@ -53,9 +54,9 @@ class Usage:
         return self.taken - self.limit.requests
 
 
-def back_off(attempts: int) -> timedelta:
-    """How long a batch rests after its n-th request that never arrived: 1 s, 2 s, 4 s … one minute."""
-    return min(LONGEST_BACK_OFF, timedelta(seconds=2 ** min(attempts - 1, 10)))
+def back_off(unreachable: timedelta) -> timedelta:
+    """How long every worker rests after a request that never arrived: as long again as none did, 1 s to one minute."""
+    return min(LONGEST_BACK_OFF, max(SHORTEST_BACK_OFF, unreachable))
 
 
 def earliest_finish(requests: int, usages: Sequence[Usage], now: datetime) -> datetime:

@@ -76,7 +76,7 @@ class Sender:
         while True:
             self.ledger.give_up_lost(now=self.clock.now(), is_gone=Worker.is_gone)
             self._run_threads(run_id)
-            if self.stop.is_set() or not self.ledger.others_at_work(run_id):
+            if self.stop.is_set() or not self.ledger.is_busy(run_id):
                 return
             self._nap(self.clock.now() + _LOOK_AGAIN, "another worker has requests under way")
 
@@ -131,6 +131,7 @@ class _Board:
         self._progress = start
         self._show = show
         self._lock = threading.Lock()
+        show(start)
 
     def count(self, reply: Reply) -> None:
         with self._lock:

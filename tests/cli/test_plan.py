@@ -134,7 +134,7 @@ def test_a_dialect_that_is_told_is_obeyed_and_a_dry_run_is_a_plan(desk: Desk) ->
 @pytest.mark.parametrize(
     ("content", "arguments", "words"),
     [
-        ("nom,telephone\nA,0465710001\n", ("--text", "{{ prenom }} {{ nom }}"), ("prenom", "nom, telephone")),
+        ("nom,telephone\nA,0465710001\n", ("--text", "{{ prenom }} {{ nom }}"), ("prenom", "“nom”, “telephone”")),
         ("nom,telephone,mobile\nA,0465710001,0465710002\n", ("--text", "x"), ("telephone", "mobile")),
         ("nom,adresse\nA,x\n", ("--text", "x"), ("nom", "adresse")),
         ("nom,telephone\nA,0465710001\n", ("--text", "x", "--phone-column", "gsm"), ("gsm",)),

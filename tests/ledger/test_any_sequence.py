@@ -74,7 +74,8 @@ class AnySequence(RuleBasedStateMachine):
             for row, number in enumerate(batch.numbers)
         ]
         run = NewRun(
-            id="run", key="key", content="c", channel=Channel.VOICE_SMS, notify_url=None, report_dir="r", manifest={},
+            id="run", key="key", content="c", channel=Channel.VOICE_SMS, sandbox=False,
+            base_url="", notify_url=None, report_dir="r", manifest={},
             counts=RowCounts(total=len(rows), queued=len(rows)), documents={}, rows=rows,
             batches=[NewBatch(batch, None) for batch in batches],
         )  # fmt: skip
@@ -134,7 +135,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule()
     def go_on(self) -> None:
-        self.ledger.clear_stop("run")
+        self.ledger.let_go_on("run", now=self.now)
         self.stopped = False
 
     @invariant()
@@ -162,7 +163,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def a_worker_is_at_work_when_something_is_being_sent(self) -> None:
-        assert self.ledger.others_at_work("run") == (BatchStatus.SENDING in self.status.values())
+        assert self.ledger.is_sending("run") == (BatchStatus.SENDING in self.status.values())
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):

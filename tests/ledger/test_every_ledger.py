@@ -162,7 +162,7 @@ def test_batches_are_claimed_once_in_their_order_with_what_is_to_be_sent(
     claims = [claim(ledger, run, noon) for _ in range(3)]
     assert [claimed.batch for claimed in claims] == [batch for batch, _ in run.batches]
     assert take(ledger, run, noon) is None
-    assert ledger.others_at_work(run.id)
+    assert ledger.is_sending(run.id)
 
 
 def test_runs_do_not_claim_from_each_other(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
@@ -253,8 +253,10 @@ def test_an_outcome_moves_its_rows(
     assert ledger.row_counts(run.id).unknown == 2  # on its way, nobody has its answer
     ledger.record(claimed, reply, now=noon)
     assert getattr(ledger.row_counts(run.id), status) == 2
-    assert {(line.status, line.reason) for line in ledger.rows(run.id) if line.batch_id} == {(status, reply.reason)}
-    assert not ledger.others_at_work(run.id)
+    lines = [line for line in ledger.rows(run.id) if line.batch_id]
+    assert {line.status for line in lines} == {status}
+    assert all(line.reason.startswith(reply.reason) for line in lines)
+    assert not ledger.is_sending(run.id)
 
 
 def test_a_yes_is_kept_with_its_figures(ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes) -> None:
@@ -266,7 +268,7 @@ def test_a_yes_is_kept_with_its_figures(ledger: Ledger, make_run: MakeRun, noon:
     assert ledger.answers(run.id) == [(2, 2, Decimal("0.2400"), "EUR")]
     accepted = [line for line in ledger.rows(run.id) if line.status is RowStatus.ACCEPTED]
     assert {(line.campaign_id, line.accepted_at) for line in accepted} == {(reply.answer.campaign_id, noon + SECOND)}
-    assert ledger.unit_costs().units == {"33": Decimal("0.1200")}
+    assert ledger.unit_costs(sandbox=False).units == {"33": Decimal("0.1200")}
 
 
 @pytest.mark.parametrize("first", [REFUSED, "yes"])
@@ -336,9 +338,11 @@ def test_a_request_that_never_arrived_takes_no_slot_and_one_that_was_throttled_d
     limit = RateLimit(requests=1, seconds=10)
     run = queued(ledger, make_run(1, 1), noon)
     ledger.record(claim(ledger, run, noon, limit), NOT_SENT, now=noon)
-    ledger.record(claim(ledger, run, noon, limit), THROTTLED, now=noon + SECOND)
-    assert wait(ledger, run, noon + 2 * SECOND, limit).until == noon + 11 * SECOND
-    assert [usage.taken for usage in ledger.usages("limiter", [limit], now=noon + 2 * SECOND)] == [1]
+    ledger.record(
+        claim(ledger, run, noon + SECOND, limit), replace(THROTTLED, wait_seconds=None), now=noon + 2 * SECOND
+    )
+    assert wait(ledger, run, noon + 3 * SECOND, limit).until == noon + 12 * SECOND
+    assert [usage.taken for usage in ledger.usages("limiter", [limit], now=noon + 3 * SECOND)] == [1]
 
 
 def test_a_limit_holds_over_all_runs_that_share_its_name(
@@ -394,11 +398,11 @@ def test_a_yes_may_make_everyone_wait_too(ledger: Ledger, make_run: MakeRun, noo
 # Never arrived
 
 
-def test_a_batch_that_never_arrived_rests_twice_as_long_each_time_and_the_fifth_time_stops_the_run(
+def test_while_nothing_arrives_everyone_rests_as_long_again_and_then_the_run_stops(
     ledger: Ledger, make_run: MakeRun, noon: datetime
 ) -> None:
-    run, now = queued(ledger, make_run(1), noon), noon
-    for seconds in (1, 2, 4, 8):
+    run, now = queued(ledger, make_run(1, 1), noon), noon
+    for seconds in (1, 1, 2, 4, 8):
         ledger.record(claim(ledger, run, now), NOT_SENT, now=now)
         waited = wait(ledger, run, now)
         assert waited.until == now + seconds * SECOND
@@ -409,24 +413,25 @@ def test_a_batch_that_never_arrived_rests_twice_as_long_each_time_and_the_fifth_
     assert stop is not None
     assert stop.kind == "guard"
     assert take(ledger, run, now + timedelta(days=1)) is None
-    ledger.clear_stop(run.id)
-    assert claim(ledger, run, now + timedelta(days=1)).attempt_id.endswith(".6")
 
 
-def test_another_batch_goes_on_while_one_rests(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
-    run = queued(ledger, make_run(1, 1), noon)
+def test_a_run_that_is_resumed_has_all_the_patience_again(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
+    run, tomorrow = queued(ledger, make_run(1, 1), noon), noon + timedelta(days=1)
     ledger.record(claim(ledger, run, noon), NOT_SENT, now=noon)
-    assert claim(ledger, run, noon).batch.ordinal == 1
+    ledger.let_go_on(run.id, now=tomorrow)
+    ledger.record(claim(ledger, run, tomorrow), NOT_SENT, now=tomorrow)
+    assert ledger.find(run.id).stop is None
+    assert wait(ledger, run, tomorrow).until == tomorrow + SECOND
 
 
-def test_an_answer_in_between_begins_the_count_again(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
+def test_an_answer_in_between_begins_the_patience_again(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
     run, now = queued(ledger, make_run(1), noon), noon
-    for reply in [NOT_SENT] * 4 + [THROTTLED] + [NOT_SENT] * 4:
+    for reply in [NOT_SENT, THROTTLED] * 4:
         now += timedelta(minutes=2)
         ledger.record(claim(ledger, run, now), reply, now=now)
     assert ledger.find(run.id).stop is None
     counts = ledger.request_counts(run.id)
-    assert (counts.planned, counts.sent, counts.accepted) == (1, 1, 0)
+    assert (counts.planned, counts.sent, counts.accepted) == (1, 4, 0)
 
 
 # Stops
@@ -445,7 +450,7 @@ def test_the_account_stops_every_worker_and_leaves_the_rest_queued(
     assert (stop.kind, "0612345678" in stop.message) == ("account", False)
     counts = ledger.row_counts(run.id)
     assert (counts.queued, counts.accepted) == (2, 1)
-    ledger.clear_stop(run.id)
+    ledger.let_go_on(run.id, now=noon)
     assert ledger.find(run.id).stop is None
     assert claim(ledger, run, noon).attempt_id == f"{stopped.batch.id}.2"
 
@@ -469,7 +474,7 @@ def test_the_ceiling_is_never_passed_however_claims_and_answers_interleave(
                 may_cost += Decimal(unit)
             elif may_cost + Decimal(unit) > ceiling:
                 assert ledger.find(run.id).stop is not None
-                ledger.clear_stop(run.id)
+                ledger.let_go_on(run.id, now=noon)
         elif open_claims:
             ledger.record(open_claims.pop(0), replies[answer], now=now)
             may_cost -= Decimal(unit) if answer in {"refused", "throttled"} else 0
@@ -503,8 +508,47 @@ def test_estimates_are_set_anew_for_what_is_queued(ledger: Ledger, make_run: Mak
     run = queued(ledger, make_run(2, 3), noon)
     claim(ledger, run, noon)
     ledger.set_estimates(run.id, lambda numbers: Decimal(len(numbers)))
-    assert [len(numbers) for numbers in ledger.queued_numbers(run.id)] == [3]
     assert take(ledger, run, noon, max_cost=Decimal("2.9")) is None
+    ledger.let_go_on(run.id, now=noon)
+    assert len(claim(ledger, run, noon, max_cost=Decimal(3)).batch.numbers) == 3
+
+
+def test_what_is_unknown_counts_for_the_ceiling_even_when_its_price_comes_later(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run = queued(ledger, make_run(2, 3), noon)
+    ledger.record(claim(ledger, run, noon), UNKNOWN, now=noon)
+    ledger.set_estimates(run.id, lambda numbers: Decimal(len(numbers)))
+    assert take(ledger, run, noon, max_cost=Decimal("4.9")) is None
+
+
+def test_who_opts_out_later_is_taken_out_of_what_is_queued(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes
+) -> None:
+    run = queued(ledger, make_run(2, 2, 1), noon)
+    ledger.record(claim(ledger, run, noon), yes(2), now=noon)
+    before = [line for line in ledger.rows(run.id) if line.status is RowStatus.QUEUED]
+    gone = {str(before[0].phone): "on the list", str(before[2].phone): "on the list"}
+    taken = ledger.suppress_queued(run.id, gone)
+    after = [line for line in ledger.rows(run.id) if line.status is RowStatus.QUEUED]
+    assert [line.phone for line in after] == [line.phone for line in before if str(line.phone) not in gone]
+    assert taken == len(before) - len(after)
+    assert claim(ledger, run, noon).batch.numbers == tuple(line.phone for line in after)
+    assert take(ledger, run, noon) is None
+    counts = ledger.row_counts(run.id)
+    assert (counts.suppressed, counts.accepted, counts.unknown) == (1 + taken, 2, len(after))
+
+
+def test_a_rehearsal_is_no_contact_and_teaches_no_price(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes
+) -> None:
+    message = Message(text="this one")
+    run = queued(ledger, replace(make_run(1, message=message), sandbox=True), noon)
+    ledger.record(claim(ledger, run, noon), yes(1, "0.5"), now=noon)
+    assert not list(ledger.contacts({message.id}, since=noon, sandbox=False))
+    assert list(ledger.contacts({message.id}, since=noon, sandbox=True))
+    assert not ledger.unit_costs(sandbox=False).units
+    assert ledger.unit_costs(sandbox=True).units == {"33": Decimal("0.5")}
 
 
 # Lost workers
@@ -608,14 +652,17 @@ def test_contacts_are_by_message_window_and_status(ledger: Ledger, make_run: Mak
             ledger.record(claimed, reply, now=noon + hour)
 
     def contacted(since: datetime) -> dict[str, BatchStatus]:
-        return {found.run_id: found.status for found in ledger.contacts({message.id}, since=since)}
+        return {found.run_id: found.status for found in ledger.contacts({message.id}, since=since, sandbox=False)}
 
     sent = {runs[name].id: BatchStatus(name) for name in ("accepted", "unknown", "sending")}
     assert contacted(noon) == {**sent, runs["queued"].id: BatchStatus.QUEUED}
-    assert contacted(noon + hour) == sent
-    assert contacted(noon + hour + SECOND) == {}
-    assert list(ledger.contacts({"no such message"}, since=noon)) == []
-    assert [list(found.numbers) for found in ledger.contacts({message.id}, since=noon + hour)] == [["+33600000001"]] * 3
+    waiting = {runs["queued"].id: BatchStatus.QUEUED}  # however long ago it was queued
+    assert contacted(noon + hour) == {**sent, **waiting}
+    assert contacted(noon + hour + SECOND) == waiting
+    assert list(ledger.contacts({"no such message"}, since=noon, sandbox=False)) == []
+    assert [list(found.numbers) for found in ledger.contacts({message.id}, since=noon + hour, sandbox=False)] == [
+        ["+33600000001"]
+    ] * 4
 
 
 def test_prices_are_learnt_from_charges_the_highest_per_country(
@@ -624,7 +671,7 @@ def test_prices_are_learnt_from_charges_the_highest_per_country(
     run = queued(ledger, make_run(1, 1, 1), noon)
     for unit in ("0.9", "0.10", "0.1"):
         ledger.record(claim(ledger, run, noon), yes(1, unit), now=noon)
-    prices = ledger.unit_costs()
+    prices = ledger.unit_costs(sandbox=False)
     assert (prices.units, prices.currency) == ({"33": Decimal("0.9")}, "EUR")
 
 

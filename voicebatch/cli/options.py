@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import click
 
 from voicebatch import wire
 from voicebatch.cli.signals import leaving
+from voicebatch.errors import VoicebatchError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,8 +77,12 @@ def common(function: F) -> F:
         above = context.parent.params if context.parent else {}
         own = {name: given.pop(name) or above.get(name) or given_default for name, given_default in _COMMON.items()}
         _set_up_log(own["verbose"])
-        with leaving():
-            return function(*args, common=Common(**own), **given)
+        try:
+            with leaving():
+                return function(*args, common=Common(**own), **given)
+        except VoicebatchError as error:
+            error.hint = same_place(error.hint, ledger=own["ledger"], sandbox=given.get("sandbox", False))
+            raise
 
     return _together(
         option("--ledger", metavar="URL", help="A path or an SQLAlchemy URL. Default: in your data directory."),
@@ -87,6 +94,13 @@ def common(function: F) -> F:
     )(command)  # type: ignore[return-value] # click only looks at its parameters
 
 
+def same_place(hint: str, *, ledger: str | None, sandbox: bool) -> str:
+    """A hint whose commands speak of the same ledger as this one, so that they work as they are typed."""
+    place = " --sandbox" * bool(sandbox) + (f" --ledger {shlex.quote(ledger)}" if ledger else "")
+    return _ABOUT_A_LEDGER.sub(lambda command: command[0] + place, hint)
+
+
+_ABOUT_A_LEDGER: Final = re.compile(r"voicebatch (?:runs show|resume|report) [0-9a-f]+|voicebatch runs(?! show)")
 _COMMON: Final[dict[str, Any]] = {"ledger": None, "as_json": False, "verbose": 0, "quiet": False}
 
 
@@ -105,6 +119,9 @@ reading = _together(
     option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the one with a phone column."),
     option("--delimiter", metavar="CHAR", help="Default: detected."),
     option("--encoding", metavar="NAME", help="Default: detected."),
+    option(
+        "--extra-lang", metavar="CODE", multiple=True, help="A language that the provider speaks besides the known."
+    ),
     option("--max-invalid", metavar="N|P%", default="5%", show_default=True, help="More bad rows than this: exit 3."),
     option("--out", metavar="DIR", default="reports", show_default=True, help="Files go to DIR/<run id>/."),
 )
@@ -135,7 +152,7 @@ pricing = option("--price-table", metavar="PATH", type=click.Path(), help="CSV: 
 
 address = _together(
     option("--sandbox", is_flag=True, help="Send to a local copy of the API: no key, no call, no cost."),
-    option("--base-url", metavar="URL", default=wire.BASE_URL, help="The provider's address."),
+    option("--base-url", metavar="URL", help="Default: the provider's, or where the run was begun."),
     option("--rate", metavar="N/PERIOD", help="Default: the provider's documented limits."),
 )
 

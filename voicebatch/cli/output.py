@@ -93,6 +93,8 @@ def print_summary(summary: RunSummary) -> None:
     """The country report and the rows by status, as a person reads them."""
     if summary.countries:
         print_table(country_table(summary))
+    if summary.sandbox:
+        click.echo("A rehearsal in the sandbox: nobody was called, and nothing was charged.")
     rows = [f"{count} {name}" for name, count in asdict(summary.rows).items() if count and name != "total"]
     click.echo(f"Run {summary.run_id}: {summary.status}. {summary.rows.total} rows: {', '.join(rows)}.")
     click.echo(f"Reports: {summary.report_dir}")
@@ -112,12 +114,14 @@ def country_table(summary: RunSummary) -> Table:
 
 def runs_table(summaries: Sequence[RunSummary]) -> Table:
     """One line a run."""
-    table = _table("Run", "Status", ">Rows", ">Queued", ">Accepted", ">Refused", ">Unknown", ">Cost", "Key")
+    table = _table("Run", "Begun", "Status", ">Rows", ">Queued", ">Accepted", ">Refused", ">Unknown", ">Cost", "")
     for run in summaries:
         rows = run.rows
         counts = (rows.total, rows.queued, rows.accepted, rows.refused, rows.unknown)
         cost = f"{money(run.cost or Decimal(0))} {run.currency}"
-        table.add_row(run.run_id, run.status, *(str(count) for count in counts), cost, run.key)
+        begun = run.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        kind = "rehearsal" if run.sandbox else ""
+        table.add_row(run.run_id, begun, run.status, *(str(count) for count in counts), cost, kind)
     return table
 
 
@@ -155,6 +159,11 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
         "total_seconds": float(line.total_seconds),
         "currency": line.currency,
     }
+
+
+def some(rows: Sequence[int], most: int = 5) -> str:
+    """The first of some row numbers."""
+    return ", ".join(str(row) for row in rows[:most]) + ("…" if len(rows) > most else "")
 
 
 def _clock(seconds: Decimal) -> str:

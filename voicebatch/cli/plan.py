@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from voicebatch.models import Message, Progress
     from voicebatch.pipeline.plan import Plan
 
-MESSAGE = ("text", "template", "audio", "channel", "lang", "speech_rate", "schedule")
+MESSAGE = ("text", "template", "audio", "channel", "lang", "speech_rate", "schedule", "extra_lang")
 CONTENT = ("schema", "region", "phone_column", "sheet", "delimiter", "encoding")
-PLAN = (*CONTENT, "suppress", "max_invalid", "repeat_window", "limit", "batch_size", "key", "notify_url",
+PLAN = (*CONTENT, "extra_lang", "suppress", "max_invalid", "repeat_window", "limit", "batch_size", "key", "notify_url",
         "price_table", "rate", "base_url", "sandbox", "out", "ledger")  # fmt: skip
+
+_LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .-]?\d){6,}")
 
 
 @click.command
@@ -95,6 +99,7 @@ def make_plan(
     from voicebatch import app
 
     made = app.plan(files, message, on_progress=on_progress, **{name: how[name] for name in PLAN})
+    warn_of_unreadable(made)
     if made.refusal:
         app.write_plan(made)
         made.refusal.summary = made.summary()
@@ -102,19 +107,55 @@ def make_plan(
     return made
 
 
+def warn_of_unreadable(made: Plan) -> None:
+    """Lines of an opt-out list that protect nobody."""
+    from voicebatch.cli import output
+
+    for one in made.opt_outs:
+        if one.unreadable:
+            where = f"{len(one.unreadable)} lines, such as {output.some(one.unreadable)}"
+            output.say(f"{one.name}: there is no phone number in {where}. They leave nobody out.")
+
+
 def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     """What would be sent, in a few lines; on standard error where standard output is kept for JSON."""
     echo = functools.partial(click.echo, err=on_stderr)
-    from voicebatch.pricing import money
-
     summary = made.summary()
     for file in made.intake.files:
         echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
     for one in made.opt_outs:
-        echo(f"{one.name}: {len(one.numbers)} numbers not to call, {one.unreadable} unreadable lines")
+        echo(f"{one.name}: {len(one.numbers)} numbers not to call")
     rows = summary.rows
-    echo(f"{rows.total} rows: {rows.queued} to call, {rows.suppressed} suppressed, {rows.rejected} rejected")
-    cost = f"{money(summary.cost)} {summary.currency}" if summary.cost is not None else "unknown (see --price-table)"
-    done = summary.earliest_finish.astimezone().strftime("%Y-%m-%d %H:%M") if summary.earliest_finish else "now"
-    echo(f"{summary.requests.planned} requests, estimated cost {cost}, done at the earliest {done}")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in made.suppressed.items() if count)
+    suppressed = f"{rows.suppressed} suppressed{f' ({kinds})' if kinds else ''}"
+    echo(f"{rows.total} rows: {rows.queued} to call, {suppressed}, {rows.rejected} rejected")
+    echo(f"First message: {first_message(made)}")
+    echo(f"{summary.requests.planned} requests, all out by {finish_words(made)} at best")
+    echo(f"Estimated cost: {cost_words(made)}")
     echo(f"Run {summary.run_id}. Files: {summary.report_dir}")
+
+
+def cost_words(made: Plan) -> str:
+    """The estimate as far as prices are known."""
+    from voicebatch.pricing import money
+
+    missing = made.prices.missing(made.messages_by_code)
+    known = {code: count for code, count in made.messages_by_code.items() if code not in missing}
+    cost = f"{money(made.prices.estimate(known) or Decimal(0))} {made.prices.currency or 'EUR'}"
+    if not missing:
+        return cost
+    without = f"no price yet for +{', +'.join(missing)} (--price-table)"
+    return f"{cost} for {sum(known.values())} people, {without}" if known else f"unknown: {without}"
+
+
+def finish_words(made: Plan) -> str:
+    """When the last request can have left."""
+    finish = made.summary().earliest_finish
+    return finish.astimezone().strftime("%Y-%m-%d %H:%M %Z") if finish else "now"
+
+
+def first_message(made: Plan) -> str:
+    """What the first person hears; long numbers are left out, because what is printed may end up in a log."""
+    message = next(made.batches()).message
+    text = f"the recording {message.audio}" if message.audio else f"“{message.text}” ({message.lang})"
+    return _LONG_NUMBER.sub("…", text)

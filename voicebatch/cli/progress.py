@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 
 from voicebatch.cli.output import say
 from voicebatch.models import Progress
 from voicebatch.pricing import money
 
+_SECONDS_BETWEEN_LINES = 30
 _TITLES = {"reading": "Reading", "planning": "Planning", "sending": "Sending", "reporting": "Writing reports"}
 
 
@@ -47,18 +48,19 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
 
 class _Lines:
-    """A line when a stage begins, and one when a wait does."""
+    """A line when a stage begins, and then one every half minute: this may be a log."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, datetime | None]] = set()
+        self._stage = ""
+        self._told_at = 0.0
 
     def show(self, now: Progress) -> None:
-        """Each thing once."""
-        moment = (now.stage, now.waiting_until)
-        if moment not in self._told:
-            self._told.add(moment)
-            note = _note(now)
-            say(f"{_TITLES[now.stage]}{': ' if note else ' …'}{note}")
+        """What there is to say, if it is time."""
+        if now.stage == self._stage and time.monotonic() - self._told_at < _SECONDS_BETWEEN_LINES:
+            return
+        self._stage, self._told_at = now.stage, time.monotonic()
+        note = _note(now)
+        say(f"{_TITLES[now.stage]}{': ' if note else ' …'}{note}")
 
 
 def _note(now: Progress) -> str:

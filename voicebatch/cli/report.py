@@ -16,9 +16,12 @@ def report(run: str, *, out: str | None, sandbox: bool, common: options.Common) 
     """Write the reports of RUN again, from the ledger. RUN is an id, its beginning, or latest."""
     from voicebatch import app
     from voicebatch.cli import output
+    from voicebatch.pipeline.running import failure
 
     summary = app.report(run, out=out, ledger=common.ledger, sandbox=sandbox)
     if common.as_json:
         output.print_json(output.summary_json(summary))
-    else:
-        output.print_summary(summary)
+        return
+    output.print_summary(summary)
+    if error := failure(summary):
+        output.say(error.message)

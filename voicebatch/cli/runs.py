@@ -24,7 +24,7 @@ def runs(context: click.Context, *, sandbox: bool, common: options.Common) -> No
     elif summaries:
         output.print_table(output.runs_table(summaries))
     else:
-        output.say("No runs yet.")
+        output.say("No runs yet." + ("" if sandbox else " Rehearsals have their own ledger: voicebatch runs --sandbox"))
 
 
 @runs.command
@@ -45,5 +45,5 @@ def show(context: click.Context, run: str, *, sandbox: bool, common: options.Com
         return
     output.print_summary(summary)
     if error := failure(summary):
-        click.echo(error.message)
-        click.echo(error.hint)
+        output.say(error.message)
+        output.say(options.same_place(error.hint, ledger=common.ledger, sandbox=sandbox or above))

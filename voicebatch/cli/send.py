@@ -36,16 +36,20 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
         show_plan(files, how, common=common)
         return
     from voicebatch import app
-    from voicebatch.cli import output, progress
+    from voicebatch.cli import progress
 
     _check(how)
     message = message_from(how)
     if run := known_run(files, message, how):
-        output.say(f"This content is run {run.id} already: only what is still queued is sent.")
         _ask_to_resume(run.id, how, common)
         _finish(
             lambda **more: app.resume(
-                run.id, ledger=common.ledger, price_table=how["price_table"], out=how["out"], **more
+                run.id,
+                ledger=common.ledger,
+                price_table=how["price_table"],
+                suppress=how["suppress"],
+                out=how["out"],
+                **more,
             ),
             how,
             common,
@@ -85,12 +89,15 @@ def _check(how: dict[str, Any]) -> None:
 
 def _ask_to_resume(run: str, how: dict[str, Any], common: options.Common) -> None:
     from voicebatch import app
+    from voicebatch.cli import output
 
-    if how["yes"]:
-        return
     left = app.summary_of(run, ledger=common.ledger, sandbox=how["sandbox"])
-    if left.rows.queued:
-        _ask(f"Run {left.run_id}: call {left.rows.queued} people now?")
+    if not left.rows.queued:
+        output.say(f"Run {left.run_id} has nothing queued: nobody is called now. This is how it ended.")
+    elif how["yes"]:
+        output.say(f"Run {left.run_id} goes on with the {left.rows.queued} people who are still queued.")
+    else:
+        _ask(f"Run {left.run_id}: call the {left.rows.queued} people who are still queued now?")
 
 
 def _finish(work: Callable[..., RunSummary], how: dict[str, Any], common: options.Common) -> None:

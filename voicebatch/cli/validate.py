@@ -12,8 +12,6 @@ from voicebatch.cli import options
 if TYPE_CHECKING:
     from voicebatch.pipeline.validating import Validation
 
-_ROWS_SHOWN = 5
-
 
 @click.command
 @options.files
@@ -50,12 +48,14 @@ def _json(result: Validation) -> dict[str, Any]:
 
 
 def _print(result: Validation) -> None:
+    from voicebatch.cli import output
     from voicebatch.pipeline.validating import grouped
 
     for file in result.files:
         click.echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
     for column, check, rows in grouped(result.faults):
-        first = ", ".join(str(row) for row in rows[:_ROWS_SHOWN]) + ("…" if len(rows) > _ROWS_SHOWN else "")
         where = f"“{column}”: " if column else ""
-        click.echo(f"  {where}{check.replace('_', ' ')} in {len(rows)} row{'s' if len(rows) > 1 else ''}: {first}")
+        click.echo(
+            f"  {where}{check.replace('_', ' ')} in {len(rows)} row{'s' if len(rows) > 1 else ''}: {output.some(rows)}"
+        )
     click.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,20 +23,29 @@ _READ_ONLY: Final = "voicebatch_read_only"
 
 
 def parse_url(url: str) -> URL:
-    """An SQLAlchemy URL; a plain path is an SQLite file."""
+    """An SQLAlchemy URL; a plain path, whatever characters it has, is an SQLite file."""
+    if "://" not in url:
+        return URL.create("sqlite+pysqlite", database=url)
     try:
-        return make_url(url if "://" in url else f"sqlite+pysqlite:///{url}")
-    except ArgumentError as error:
-        raise UsageError(f"--ledger {url!r} is not a database URL.", hint="sqlite+pysqlite:////path/to/file") from error
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        shown = re.sub("//.*@", "//***@", url)  # a password must not be shown
+        raise UsageError(
+            f"--ledger {shown!r} is not a database URL.", hint="sqlite+pysqlite:////path/to/file"
+        ) from error
 
 
 def open_engine(url: URL) -> Engine:
     """An engine whose every commit is on the disk before it returns. Creates the file, private to its owner."""
     if url.get_backend_name() != "sqlite":
         raise UsageError("This version keeps its ledger in SQLite only.", hint="Use a path or sqlite+pysqlite:///…")
+    if not url.database or url.database == ":memory:":
+        raise UsageError("A ledger in memory would forget who was called.", hint="Name a file: --ledger PATH")
     _make_private_file(url)
     try:
-        engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS}, max_overflow=_CONNECTIONS)
+        engine = create_engine(
+            url, connect_args={"timeout": _LOCK_SECONDS}, max_overflow=_CONNECTIONS, hide_parameters=True
+        )
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(f"--ledger needs a database driver that is not installed: {error}") from error
     event.listen(engine, "connect", _set_up_sqlite)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from voicebatch.errors import LedgerError
 from voicebatch.ledger.tables import attempts, batches, charges, limiters, messages, runs
@@ -34,7 +34,7 @@ _NEXT: Final[dict[Outcome, BatchStatus]] = {
 """Where an attempt's outcome moves its batch."""
 
 _LONG_NUMBER: Final = re.compile(r"\+?\d{6,}")  # a provider's message may hold a phone number, and this one is shown
-_NOT_SENT_IN_A_ROW: Final = 5
+_UNREACHABLE: Final = timedelta(seconds=15)  # then the run stops
 _POLL_SECONDS: Final = 1.0
 _LOST: Final = "the process that sent it ended before it had an answer"
 
@@ -70,15 +70,15 @@ def claim(
     run = connection.execute(select(runs).where(runs.c.id == run_id).with_for_update()).one()
     if run.stop_kind:
         return None
-    found = connection.execute(_next_queued(run_id, now)).first()
+    found = connection.execute(_next_queued(run_id)).first()
     if found is None:
-        return _rest(connection, run_id)
-    if wait := _must_wait(connection, limiter, limits, now):
-        return wait
+        return None
     committed = total((run.committed, found.estimate or Decimal(0)))
     if max_cost is not None and committed > max_cost:
         set_stop(connection, run_id, _ceiling(max_cost, committed))
         return None
+    if wait := _must_wait(connection, limiter, limits, now):
+        return wait
     connection.execute(update(runs).where(runs.c.id == run_id).values(committed=committed))
     return _take(connection, found, run.channel, worker, limiter, now, lease_seconds)
 
@@ -90,11 +90,13 @@ def record(connection: Connection, claim: Claim, reply: Reply, *, now: datetime)
     connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(_attempt_end(reply, now)))
     if reply.answer:
         _insert_charges(connection, attempt.id, reply.answer)
-    _move(connection, batch, reply, now)
-    _commit_cost(connection, batch, reply)
-    if reply.wait_seconds:
-        _pause(connection, attempt.limiter, now + timedelta(seconds=reply.wait_seconds), reply.reason)
-    if stop := _stop_for(connection, batch, reply):
+    if attempt.number == batch.attempts:  # else a person had it sent again meanwhile, and that attempt decides
+        _move(connection, batch, reply, now)
+    _settle_cost(connection, batch, reply)
+    unreachable = _unreachable_for(connection, batch.run_id, attempt.limiter, reply, now)
+    if wait := _wished_wait(reply, unreachable):
+        _pause(connection, attempt.limiter, now + wait, reply.reason)
+    if stop := _stop_for(reply, unreachable):
         set_stop(connection, batch.run_id, stop)
 
 
@@ -133,26 +135,15 @@ def set_stop(connection: Connection, run_id: str, stop: Stop | None) -> None:
 # Claiming
 
 
-def _next_queued(run_id: str, now: datetime) -> Select[Any]:
-    """The first queued batch that does not rest."""
+def _next_queued(run_id: str) -> Select[Any]:
     return (
         select(batches, messages.c.text, messages.c.audio, messages.c.lang, messages.c.speech_rate, messages.c.schedule)
         .select_from(batches.join(messages))
         .where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
-        .where(or_(batches.c.not_before.is_(None), batches.c.not_before <= now))
         .order_by(batches.c.ordinal)
         .limit(1)
         .with_for_update(skip_locked=True, of=batches)
     )
-
-
-def _rest(connection: Connection, run_id: str) -> Wait | None:
-    """Until when the batches that are left rest; None: there are none."""
-    query = select(func.min(batches.c.not_before)).where(
-        batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED
-    )
-    until = connection.execute(query).scalar()
-    return Wait(until=until, reason="the provider could not be reached") if until else None
 
 
 def _must_wait(connection: Connection, limiter: str, limits: Sequence[RateLimit], now: datetime) -> Wait | None:
@@ -192,7 +183,7 @@ def _take(
 ) -> Claim:
     number = found.attempts + 1
     attempt_id = f"{found.id}.{number}"
-    values = {"status": BatchStatus.SENDING, "attempts": number, "not_before": None, "contacted_at": now}
+    values = {"status": BatchStatus.SENDING, "attempts": number, "contacted_at": now}
     connection.execute(update(batches).where(batches.c.id == found.id).values(values))
     connection.execute(
         attempts.insert().values(
@@ -277,23 +268,33 @@ def _move(connection: Connection, batch: Row[Any], reply: Reply, now: datetime) 
     status = _NEXT[reply.outcome]
     if status not in MOVES[BatchStatus(batch.status)] and batch.status != status:
         raise LedgerError(f"Batch {batch.id} cannot go from {batch.status} to {status}.")
-    values: dict[str, Any] = {"status": status, "reason": reply.reason}
+    values: dict[str, Any] = {"status": status, "reason": _reason(batch, status, reply.reason)}
     if reply.answer:
         values |= {"campaign_id": reply.answer.campaign_id, "accepted_at": now, "cost": reply.answer.cost}
-    if reply.outcome is Outcome.NOT_SENT:
-        values |= {"not_before": now + back_off(batch.attempts)}
+    if status is BatchStatus.QUEUED:
+        values |= {"contacted_at": None}
     connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
 
 
-def _commit_cost(connection: Connection, batch: Row[Any], reply: Reply) -> None:
+def _reason(batch: Row[Any], status: BatchStatus, reason: str) -> str:
+    """Of what is unknown, when it left too: that is how a person finds it at the provider's."""
+    if status is not BatchStatus.UNKNOWN or batch.contacted_at is None:
+        return reason
+    return f"{reason}; the request left at {batch.contacted_at.isoformat(timespec='seconds')}"
+
+
+def _settle_cost(connection: Connection, batch: Row[Any], reply: Reply) -> None:
     """Puts what an attempt cost in the place of its estimate; what is unknown stays estimated."""
-    if reply.outcome is Outcome.UNKNOWN:
-        return
-    committed = select(runs.c.committed).where(runs.c.id == batch.run_id).with_for_update()
-    before: Decimal = connection.execute(committed).scalar_one()
-    cost = reply.answer.cost if reply.answer else Decimal(0)
-    after = total((before, (batch.estimate or Decimal(0)).copy_negate(), cost))
-    connection.execute(update(runs).where(runs.c.id == batch.run_id).values(committed=after))
+    if reply.outcome is not Outcome.UNKNOWN:
+        cost = reply.answer.cost if reply.answer else Decimal(0)
+        commit_cost(connection, batch.run_id, cost, (batch.estimate or Decimal(0)).copy_negate())
+
+
+def commit_cost(connection: Connection, run_id: str, *amounts: Decimal) -> None:
+    """Adds to what the run is committed to."""
+    known = select(runs.c.committed).where(runs.c.id == run_id).with_for_update()
+    committed = total((connection.execute(known).scalar_one(), *amounts))
+    connection.execute(update(runs).where(runs.c.id == run_id).values(committed=committed))
 
 
 def _pause(connection: Connection, limiter: str, until: datetime, reason: str) -> None:
@@ -306,14 +307,37 @@ def _pause(connection: Connection, limiter: str, until: datetime, reason: str) -
         connection.execute(update(limiters).where(limiters.c.name == limiter).values(paused_until=until, reason=reason))
 
 
-def _stop_for(connection: Connection, batch: Row[Any], reply: Reply) -> Stop | None:
+def _unreachable_for(
+    connection: Connection, run_id: str, limiter: str, reply: Reply, now: datetime
+) -> timedelta | None:
+    """For how long no request of the run arrived, ``None`` if this one did; a resumed run begins anew."""
+    if reply.outcome is not Outcome.NOT_SENT:
+        return None
+    arrived = select(func.max(attempts.c.ended_at)).where(attempts.c.limiter == limiter, attempts.c.counted == 1)
+    last = connection.execute(arrived).scalar()
+    first = (
+        select(func.min(attempts.c.ended_at))
+        .select_from(attempts.join(batches).join(runs))
+        .where(runs.c.id == run_id, attempts.c.counted == 0, attempts.c.started_at >= runs.c.resumed_at)
+    )
+    since: datetime | None = connection.execute(first.where(attempts.c.ended_at > last) if last else first).scalar()
+    return now - (since or now)
+
+
+def _wished_wait(reply: Reply, unreachable: timedelta | None) -> timedelta:
+    if unreachable is not None:
+        return back_off(unreachable)
+    return timedelta(seconds=reply.wait_seconds or 0)
+
+
+def _stop_for(reply: Reply, unreachable: timedelta | None) -> Stop | None:
     if reply.outcome is Outcome.ACCOUNT:
         return Stop(
             kind="account",
-            message=f"The provider stopped the account: {_LONG_NUMBER.sub('…', reply.reason)}.",
-            hint="The rest is still queued. Settle it with the provider, then: voicebatch resume RUN",
+            message=f"The provider refuses every request: {_LONG_NUMBER.sub('…', reply.reason)}.",
+            hint="The rest is still queued. Settle it (the account, the key, --base-url), then: voicebatch resume RUN",
         )
-    if reply.outcome is Outcome.NOT_SENT and _times_not_sent(connection, batch.id) >= _NOT_SENT_IN_A_ROW:
+    if unreachable is not None and unreachable >= _UNREACHABLE:
         return Stop(
             kind="guard",
             message=f"The provider cannot be reached: {reply.reason}.",
@@ -322,16 +346,10 @@ def _stop_for(connection: Connection, batch: Row[Any], reply: Reply) -> Stop | N
     return None
 
 
-def _times_not_sent(connection: Connection, batch_id: str) -> int:
-    """How many of the last requests of a batch never arrived, without one that did in between."""
-    query = select(attempts.c.outcome).where(attempts.c.batch_id == batch_id).order_by(attempts.c.number.desc())
-    outcomes = connection.execute(query.limit(_NOT_SENT_IN_A_ROW)).scalars().all()
-    return sum(outcome == Outcome.NOT_SENT for outcome in outcomes)
-
-
 def _lose(connection: Connection, attempt: Any, now: datetime) -> None:
     """Its slot ends now: a request of a process that is gone, or past its lease, is certainly over."""
     ended = {"ended_at": now, "outcome": Outcome.UNKNOWN, "reason": _LOST}
     connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(ended))
-    lost = {"status": BatchStatus.UNKNOWN, "reason": _LOST}
-    connection.execute(update(batches).where(batches.c.id == attempt.batch_id).values(lost))
+    batch = connection.execute(select(batches).where(batches.c.id == attempt.batch_id)).one()
+    lost = {"status": BatchStatus.UNKNOWN, "reason": _reason(batch, BatchStatus.UNKNOWN, _LOST)}
+    connection.execute(update(batches).where(batches.c.id == batch.id).values(lost))

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 
@@ -52,7 +52,7 @@ ROW_STATUS: Final[Mapping[BatchStatus, RowStatus]] = {
 }
 """A queued row's status is that of its batch."""
 
-_CONTACTED: Final = (BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.ACCEPTED, BatchStatus.UNKNOWN)
+_CONTACTED: Final = (BatchStatus.SENDING, BatchStatus.ACCEPTED, BatchStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,8 @@ class Run:
     content: str
     created_at: datetime
     channel: Channel
+    sandbox: bool
+    base_url: str
     notify_url: str | None
     report_dir: str
     manifest: Mapping[str, Any]
@@ -97,6 +99,8 @@ class NewRun:
     key: str
     content: str
     channel: Channel
+    sandbox: bool
+    base_url: str
     notify_url: str | None
     report_dir: str
     manifest: Mapping[str, Any]
@@ -195,10 +199,24 @@ class Ledger:
         with self._read() as connection:
             return zlib.decompress(connection.execute(query).scalar_one())
 
-    def clear_stop(self, run_id: str) -> None:
-        """Lets workers go on with a run that was stopped."""
+    def let_go_on(self, run_id: str, *, now: datetime) -> None:
+        """Lets workers begin, or go on with a run that was stopped."""
         with databases.transaction(self._engine) as connection:
             queue.set_stop(connection, run_id, None)
+            connection.execute(runs.update().where(runs.c.id == run_id).values(resumed_at=now))
+
+    def suppress_queued(self, run_id: str, reasons: Mapping[str, str]) -> int:
+        """Takes numbers (E.164, with the reason) out of what is still queued. Returns how many rows that were.
+
+        For who opted out after the plan was made. A batch that nobody is left in is cancelled.
+        """
+        with databases.transaction(self._engine) as connection:
+            taken = sum(
+                _take_out(connection, found, reasons) for found in connection.execute(_queued_batches(run_id)).all()
+            )
+            known = runs.c.rows_suppressed + taken
+            connection.execute(runs.update().where(runs.c.id == run_id).values(rows_suppressed=known))
+        return taken
 
     # The queue
 
@@ -242,8 +260,16 @@ class Ledger:
         with databases.transaction(self._engine) as connection:
             return queue.give_up_lost(connection, now=now, is_gone=is_gone)
 
-    def others_at_work(self, run_id: str) -> bool:
-        """Whether some batch is being sent."""
+    def is_busy(self, run_id: str) -> bool:
+        """Whether some batch is under way, or queued with nothing that stops it."""
+        of_run = select(batches.c.id).select_from(batches.join(runs)).where(runs.c.id == run_id)
+        queued = and_(batches.c.status == BatchStatus.QUEUED, runs.c.stop_kind.is_(None))
+        query = of_run.where(or_(batches.c.status == BatchStatus.SENDING, queued)).limit(1)
+        with self._read() as connection:
+            return connection.execute(query).first() is not None
+
+    def is_sending(self, run_id: str) -> bool:
+        """Whether some batch is under way."""
         query = select(batches.c.id).where(batches.c.run_id == run_id, batches.c.status == BatchStatus.SENDING)
         with self._read() as connection:
             return connection.execute(query.limit(1)).first() is not None
@@ -254,46 +280,46 @@ class Ledger:
             return [queue.usage(connection, limiter, limit, now) for limit in limits]
 
     def set_estimates(self, run_id: str, estimate: Callable[[Sequence[str]], Decimal]) -> None:
-        """Prices the queued batches anew; ``estimate`` gets a batch's numbers."""
-        queued = select(batches.c.id, batches.c.numbers).where(
-            batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED
-        )
+        """Prices what is queued anew, and what is unknown if it has no price; ``estimate`` gets a batch's numbers."""
+        of_run = select(batches.c.id, batches.c.numbers, batches.c.status).where(batches.c.run_id == run_id)
+        unpriced = and_(batches.c.status == BatchStatus.UNKNOWN, batches.c.estimate.is_(None))
         with databases.transaction(self._engine) as connection:
-            for found in connection.execute(queued).all():
+            for found in connection.execute(of_run.where(or_(batches.c.status == BatchStatus.QUEUED, unpriced))).all():
                 new = estimate(found.numbers.split(","))
                 connection.execute(batches.update().where(batches.c.id == found.id).values(estimate=new))
-
-    def queued_numbers(self, run_id: str) -> Iterator[list[str]]:
-        """The numbers of every queued batch."""
-        query = select(batches.c.numbers).where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
-        with self._read() as connection:
-            for numbers in connection.execute(query.order_by(batches.c.ordinal)).scalars():
-                yield numbers.split(",")
+                if found.status == BatchStatus.UNKNOWN:
+                    queue.commit_cost(connection, run_id, new)
 
     # What happened
 
-    def contacts(self, message_ids: Collection[str], *, since: datetime) -> Iterator[Contact]:
-        """Who was sent one of these messages since then; queued, under way and unknown count as sent."""
+    def contacts(self, message_ids: Collection[str], *, since: datetime, sandbox: bool) -> Iterator[Contact]:
+        """Who was sent one of these messages since then, or is queued for it, however long.
+
+        Under way and unknown count as sent. Rehearsals in the ``sandbox`` count among themselves only.
+        """
         when = func.coalesce(batches.c.contacted_at, batches.c.queued_at)
-        recent = [batches.c.status.in_(_CONTACTED), when >= since]
+        recent = or_(batches.c.status == BatchStatus.QUEUED, and_(batches.c.status.in_(_CONTACTED), when >= since))
+        counting = select(batches).select_from(batches.join(runs)).where(recent, runs.c.sandbox == int(sandbox))
         with self._read() as connection:
-            known = connection.execute(select(batches.c.message_id).where(*recent).distinct()).scalars()
+            known = connection.execute(counting.with_only_columns(batches.c.message_id).distinct()).scalars()
             shared = [message_id for message_id in known if message_id in message_ids]
             for some in _batched(shared, 500):
-                query = select(batches).where(batches.c.message_id.in_(some), *recent).order_by(when, batches.c.ordinal)
+                query = counting.where(batches.c.message_id.in_(some)).order_by(when, batches.c.ordinal)
                 for found in connection.execute(query):
                     status = BatchStatus(found.status)
                     yield Contact(found.message_id, found.run_id, status, found.numbers.split(","))
 
-    def unit_costs(self) -> Prices:
-        """The highest price of one message that the provider ever charged, per calling code."""
-        query = select(charges.c.calling_code, charges.c.unit_cost, charges.c.currency).distinct()
+    def unit_costs(self, *, sandbox: bool) -> Prices:
+        """The highest price of one message that the provider ever charged, per calling code, in its latest currency."""
+        charged = charges.join(attempts).join(batches).join(runs)
+        of_kind = select(charges).select_from(charged).where(runs.c.sandbox == int(sandbox))
+        latest = of_kind.with_only_columns(charges.c.currency).order_by(attempts.c.ended_at.desc()).limit(1)
         units: dict[str, Decimal] = {}
-        currency = ""
         with self._read() as connection:
-            for code, unit, charged_in in connection.execute(query):
+            currency = connection.execute(latest).scalar() or ""
+            distinct = of_kind.with_only_columns(charges.c.calling_code, charges.c.unit_cost).distinct()
+            for code, unit in connection.execute(distinct.where(charges.c.currency == currency)):
                 units[code] = max(unit, units.get(code, unit))
-                currency = charged_in
         return Prices(units=units, currency=currency)
 
     def row_counts(self, run_id: str) -> RowCounts:
@@ -321,7 +347,7 @@ class Ledger:
         of_run = batches.c.run_id == run_id
         by_status = select(batches.c.status, func.count()).where(of_run).group_by(batches.c.status)
         made = select(
-            func.sum(attempts.c.counted), func.count().filter(attempts.c.number > 1)
+            func.sum(attempts.c.counted), func.sum(attempts.c.counted).filter(attempts.c.number > 1)
         ).select_from(attempts.join(batches)).where(of_run)  # fmt: skip
         with self._read() as connection:
             count = dict.fromkeys(BatchStatus, 0)
@@ -333,7 +359,7 @@ class Ledger:
             accepted=count[BatchStatus.ACCEPTED],
             refused=count[BatchStatus.REFUSED],
             unknown=count[BatchStatus.UNKNOWN] + count[BatchStatus.SENDING],
-            retried=retried,
+            retried=retried or 0,
         )
 
     def charges(self, run_id: str) -> list[tuple[Charge, str]]:
@@ -377,6 +403,8 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
         "content": new.content,
         "created_at": now,
         "channel": new.channel,
+        "sandbox": int(new.sandbox),
+        "base_url": new.base_url,
         "notify_url": new.notify_url,
         "report_dir": new.report_dir,
         "manifest": dict(new.manifest),
@@ -384,6 +412,7 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
         "rows_rejected": new.counts.rejected,
         "rows_suppressed": new.counts.suppressed,
         "committed": Decimal(0),
+        "resumed_at": now,
     }
 
 
@@ -442,6 +471,26 @@ def _batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
         yield some
 
 
+def _queued_batches(run_id: str) -> Select[Any]:
+    return select(batches).where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
+
+
+def _take_out(connection: Connection, batch: Row[Any], reasons: Mapping[str, str]) -> int:
+    numbers = batch.numbers.split(",")
+    left = [number for number in numbers if number not in reasons]
+    if len(left) == len(numbers):
+        return 0
+    values = {"numbers": ",".join(left), "size": len(left)} if left else {"status": BatchStatus.CANCELLED, "size": 0}
+    connection.execute(batches.update().where(batches.c.id == batch.id).values(values))
+    for number in set(numbers) - set(left):
+        gone = {"status": RowStatus.SUPPRESSED, "reason": reasons[number], "batch_id": None}
+        of_number = rows.c.phone == number
+        connection.execute(
+            rows.update().where(rows.c.run_id == batch.run_id, rows.c.batch_id == batch.id, of_number).values(gone)
+        )
+    return len(numbers) - len(left)
+
+
 def _run(found: Row[Any]) -> Run:
     stop = Stop(kind=found.stop_kind, message=found.stop_message, hint=found.stop_hint) if found.stop_kind else None
     return Run(
@@ -450,6 +499,8 @@ def _run(found: Row[Any]) -> Run:
         content=found.content,
         created_at=found.created_at,
         channel=Channel(found.channel),
+        sandbox=bool(found.sandbox),
+        base_url=found.base_url,
         notify_url=found.notify_url,
         report_dir=found.report_dir,
         manifest=found.manifest,

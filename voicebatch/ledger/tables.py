@@ -18,6 +18,8 @@ runs: Final = Table(
     Column("content", String(24), nullable=False),  # digest of what the key stands for: other content is refused
     Column("created_at", Instant, nullable=False),
     Column("channel", String(16), nullable=False),
+    Column("sandbox", Integer, nullable=False),  # 1: a rehearsal, which never counts as a call
+    Column("base_url", Text, nullable=False),
     Column("notify_url", Text),
     Column("report_dir", Text, nullable=False),
     Column("manifest", JSON, nullable=False),  # inputs, options and versions of the plan; no secret
@@ -25,6 +27,7 @@ runs: Final = Table(
     Column("rows_rejected", Integer, nullable=False),
     Column("rows_suppressed", Integer, nullable=False),
     Column("committed", Exact, nullable=False),  # charged, plus the estimates of what is under way or unknown
+    Column("resumed_at", Instant, nullable=False),  # when somebody last let workers begin
     Column("stop_kind", String(16)),  # why the workers stopped; null: they may work
     Column("stop_message", Text),
     Column("stop_hint", Text),
@@ -61,10 +64,9 @@ batches: Final = Table(
     Column("status", String(16), nullable=False),  # models.BatchStatus
     Column("reason", Text, nullable=False, default=""),
     Column("queued_at", Instant, nullable=False),
-    Column("not_before", Instant),  # rests after a request that never arrived
     Column("attempts", Integer, nullable=False, default=0),
     Column("estimate", Exact),  # what it should cost; null without a price
-    Column("contacted_at", Instant),  # when the last attempt that may have arrived began
+    Column("contacted_at", Instant),  # when the attempt began that may have arrived
     Column("campaign_id", Text),
     Column("accepted_at", Instant),
     Column("cost", Exact),
@@ -103,7 +105,7 @@ attempts: Final = Table(
     Column("reason", Text),
     Column("campaign_id", Text),
     Column("cost", Exact),
-    Column("currency", String(8)),
+    Column("currency", Text),
     Column("messages", Integer),
     Column("seconds", Exact),
     Column("body", Text),
@@ -115,9 +117,9 @@ charges: Final = Table(
     "charges",  # the lines of an answer's detail, as received
     metadata,
     Column("attempt_id", ForeignKey("attempts.id"), primary_key=True),
-    Column("calling_code", String(8), primary_key=True),
-    Column("country_code", String(8), nullable=False),
-    Column("currency", String(8), nullable=False),
+    Column("calling_code", Text, primary_key=True),
+    Column("country_code", Text, nullable=False),
+    Column("currency", Text, nullable=False),
     Column("messages", Integer, nullable=False),
     Column("unit_cost", Exact, nullable=False),
     Column("cost", Exact, nullable=False),

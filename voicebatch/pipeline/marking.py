@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -39,6 +40,7 @@ class Marks:
         self._intake = intake
         self.statuses = np.full(len(intake.row), _QUEUED, dtype=np.int8)
         self.reasons: dict[int, str] = {}
+        self.suppressed: Counter[str] = Counter()
 
     def reject(self) -> None:
         """Rows with a fault, all their sentences in one."""
@@ -54,8 +56,7 @@ class Marks:
             queued = self._queued()
             found = suppression.listed(self._intake.number[queued], opt_outs.numbers)
             hit = found >= 0
-            reasons = (f"on the opt-out list {opt_outs.name}, row {opt_outs.rows[entry]}" for entry in found[hit])
-            self._suppress(queued[hit], reasons)
+            self._suppress("on an opt-out list", queued[hit], map(opt_outs.reason, found[hit]))
 
     def suppress_duplicates(self) -> None:
         """The same number and the same message twice: the first is kept."""
@@ -63,24 +64,25 @@ class Marks:
         firsts = suppression.first_of_same(self._intake.message[queued], self._intake.number[queued])
         repeated = np.flatnonzero(firsts != np.arange(len(queued)))
         reasons = (f"the same number and message as {self._place(queued[firsts[at]])}" for at in repeated)
-        self._suppress(queued[repeated], reasons)
+        self._suppress("twice in the file", queued[repeated], reasons)
 
-    def suppress_contacted(self, ledger: Ledger, run_id: str, window: timedelta, now: datetime) -> None:
-        """Numbers that were sent the same message within the repeat window, by another run."""
-        contacts = self._contacts(ledger, run_id, window, now)
+    def suppress_contacted(self, ledger: Ledger, run_id: str, *, since: datetime, sandbox: bool) -> None:
+        """Numbers that another run has sent the same message since then, or has queued for it."""
+        contacts = self._contacts(ledger, run_id, since, sandbox=sandbox)
         queued = self._queued()
         found = suppression.already_contacted(self._intake.message[queued], self._intake.number[queued], contacts)
         hit = found >= 0
         reasons = (str(contacts["reason"][entry]) for entry in found[hit])
-        self._suppress(queued[hit], reasons)
+        self._suppress("already sent or queued", queued[hit], reasons)
 
     def suppress_beyond(self, limit: int | None) -> None:
         """Whoever comes after the first ``limit`` recipients."""
+        beyond_limit = "beyond --limit"
         if limit is not None:
             beyond = self._queued()[limit:]
-            self._suppress(beyond, ("beyond --limit" for _ in beyond))
+            self._suppress(beyond_limit, beyond, (beyond_limit for _ in beyond))
 
-    def _contacts(self, ledger: Ledger, run_id: str, window: timedelta, now: datetime) -> pd.DataFrame:
+    def _contacts(self, ledger: Ledger, run_id: str, since: datetime, *, sandbox: bool) -> pd.DataFrame:
         import pandas as pd
 
         codes = {message.id: code for code, message in enumerate(self._intake.messages)}
@@ -90,7 +92,7 @@ class Marks:
                 int(number[1:]),
                 f"the same message {_WORDS[contact.status]} run {contact.run_id}",
             )
-            for contact in ledger.contacts(codes.keys(), since=now - window)
+            for contact in ledger.contacts(codes.keys(), since=since, sandbox=sandbox)
             if contact.run_id != run_id
             for number in contact.numbers
         ]
@@ -100,7 +102,8 @@ class Marks:
     def _queued(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.statuses == _QUEUED)
 
-    def _suppress(self, positions: NDArray[np.int64], reasons: Iterable[str]) -> None:
+    def _suppress(self, kind: str, positions: NDArray[np.int64], reasons: Iterable[str]) -> None:
+        self.suppressed[kind] += len(positions)
         self._mark(positions, RowStatus.SUPPRESSED, reasons)
 
     def _mark(self, positions: NDArray[np.int64], status: RowStatus, reasons: Iterable[str]) -> None:

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutList:
-    """An opt-out list as it was read. ``numbers`` are E.164 digits, ``rows`` where each stands."""
+    """An opt-out list as it was read. ``numbers`` are E.164 digits, ``rows`` where each stands.
+
+    ``unreadable`` are the rows that hold no number: nobody is protected by those.
+    """
 
     name: str
     sha256: str
     numbers: NDArray[np.int64]
     rows: NDArray[np.int64]
-    unreadable: int
+    unreadable: tuple[int, ...]
+
+    def reason(self, entry: int) -> str:
+        """Why the number of this entry is not called."""
+        return f"on the opt-out list {self.name}, row {self.rows[entry]}"
 
 
 def read_opt_outs(path: Path, *, region: str) -> OptOutList:
@@ -36,13 +43,13 @@ def read_opt_outs(path: Path, *, region: str) -> OptOutList:
     """
     numbers: list[NDArray[np.int64]] = []
     rows: list[NDArray[np.int64]] = []
-    unreadable = 0
+    unreadable: list[int] = []
     for source in readers.open_sources(path, has_header=None):
         column = source.header[0] if len(source.header) == 1 else _opt_out_column(source)
         for part in source.batches():
             e164 = phones.normalise(part.cells.column(column), region=region).e164
             readable = pc.is_valid(e164).to_numpy(zero_copy_only=False)
-            unreadable += int(np.count_nonzero(~readable))
+            unreadable += part.numbers[~readable].tolist()
             numbers.append(digits_of(e164.filter(pa.array(readable))))
             rows.append(part.numbers[readable])
     found = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
@@ -56,7 +63,7 @@ def read_opt_outs(path: Path, *, region: str) -> OptOutList:
         sha256=readers.sha256(path),
         numbers=found,
         rows=np.concatenate(rows),
-        unreadable=unreadable,
+        unreadable=tuple(unreadable),
     )
 
 

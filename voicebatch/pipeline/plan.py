@@ -61,17 +61,20 @@ class Plan:
     """A sealed list of batches, and what became of every row of the input. Made by ``voicebatch.plan``.
 
     ``statuses`` has a code for every row (a position in ``STATUSES``: queued, rejected or suppressed), ``reasons`` a
-    sentence for those that are not queued, by position. The same input gives the same plan, id for id.
+    sentence for those that are not queued, by position; ``suppressed`` counts them by kind. The same input gives the
+    same plan, id for id.
     """
 
     identity: Identity
     message: Message
     notify_url: str | None
+    sandbox: bool
     report_dir: Path
     intake: Intake
     opt_outs: tuple[OptOutList, ...]
     statuses: NDArray[np.int8]
     reasons: Mapping[int, str]
+    suppressed: Mapping[str, int]
     prices: Prices
     usages: tuple[Usage, ...]
     created_at: datetime
@@ -183,6 +186,8 @@ class Plan:
         return RunSummary(
             run_id=self.run_id,
             key=self.identity.key,
+            sandbox=self.sandbox,
+            created_at=self.created_at,
             status=RunStatus.PLANNED,
             rows=self.counts,
             requests=RequestCounts(planned=len(self)),
@@ -199,13 +204,15 @@ class Plan:
         """The content of ``rejected.csv``."""
         return rejected_csv(self.intake.headers, self.intake.rejected_rows, self.intake.faults)
 
-    def new_run(self) -> NewRun:
-        """The plan as the ledger takes it."""
+    def new_run(self, *, base_url: str) -> NewRun:
+        """The plan as the ledger takes it; ``base_url`` is where ``resume`` will go on."""
         return NewRun(
             id=self.run_id,
             key=self.identity.key,
             content=self.identity.content,
             channel=self.message.channel,
+            sandbox=self.sandbox,
+            base_url=base_url,
             notify_url=self.notify_url,
             report_dir=str(self.report_dir.absolute()),
             manifest=self.manifest,

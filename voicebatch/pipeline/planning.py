@@ -37,6 +37,7 @@ def make_plan(
     rules: Rules,
     ledger: Ledger | None,
     ledger_url: str,
+    sandbox: bool,
     limits: Sequence[RateLimit],
     limiter: str,
     now: datetime,
@@ -55,18 +56,20 @@ def make_plan(
     marks.suppress_listed(opt_outs)
     marks.suppress_duplicates()
     if ledger and options.repeat_window:
-        marks.suppress_contacted(ledger, identity.run_id, options.repeat_window, now)
+        marks.suppress_contacted(ledger, identity.run_id, since=now - options.repeat_window, sandbox=sandbox)
     marks.suppress_beyond(options.limit)
-    prices = read_prices(options.price_table, ledger)
+    prices = read_prices(options.price_table, ledger, sandbox=sandbox)
     return Plan(
         identity=identity,
         message=message,
         notify_url=options.notify_url,
+        sandbox=sandbox,
         report_dir=options.out / identity.run_id,
         intake=intake,
         opt_outs=opt_outs,
         statuses=marks.statuses,
         reasons=marks.reasons,
+        suppressed=marks.suppressed,
         prices=prices,
         usages=tuple(ledger.usages(limiter, limits, now=now) if ledger else (Usage(limit, 0, 0) for limit in limits)),
         created_at=now,
@@ -94,7 +97,7 @@ def identify(
     return Identity(key=options.key or content, content=content)
 
 
-def read_prices(table: Path | None, ledger: Ledger | None) -> Prices:
+def read_prices(table: Path | None, ledger: Ledger | None, *, sandbox: bool) -> Prices:
     """From the price table if there is one, else what the provider charged before."""
     if table:
         if not table.exists():
@@ -103,7 +106,7 @@ def read_prices(table: Path | None, ledger: Ledger | None) -> Prices:
             return parse_price_table(table.read_text(encoding="utf-8-sig"), name=str(table))
         except (OSError, UnicodeError) as error:
             raise InputError(f"The price table {table} cannot be read: {error}.") from error
-    return ledger.unit_costs() if ledger else Prices()
+    return ledger.unit_costs(sandbox=sandbox) if ledger else Prices()
 
 
 def _manifest(
@@ -124,7 +127,7 @@ def _manifest(
         "options": {**_plain(inputs), **_plain(options)},
         "inputs": [_plain(file) for file in intake.files],
         "opt_outs": [
-            {"name": one.name, "sha256": one.sha256, "numbers": len(one.numbers), "unreadable": one.unreadable}
+            {"name": one.name, "sha256": one.sha256, "numbers": len(one.numbers), "unreadable": list(one.unreadable)}
             for one in opt_outs
         ],
         "message": {**_plain(message), "sha256": hashlib.sha256(template).hexdigest()},

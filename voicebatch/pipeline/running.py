@@ -13,6 +13,7 @@ from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownErr
 from voicebatch.ledger import Ledger, Run
 from voicebatch.models import Progress, RateLimit, RequestCounts, RowCounts, RunStatus, RunSummary, Stop
 from voicebatch.pacing import earliest_finish
+from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices, total
 from voicebatch.reports import manifest
@@ -23,15 +24,35 @@ from voicebatch.reports.recipients import write_recipients
 _STOPS: Final = {"account": AccountError, "guard": GuardError}
 
 
-def enqueue(plan: Plan, ledger: Ledger, *, now: datetime) -> Run:
+def enqueue(plan: Plan, ledger: Ledger, *, base_url: str, now: datetime) -> Run:
     """Commits the plan as queued, all of it or nothing; a key that is there already is gone on with.
 
     Raises ``UsageError`` when the key stands for other content.
     """
-    ledger.enqueue(plan.new_run(), now=now)
+    if not ledger.enqueue(plan.new_run(base_url=base_url), now=now):
+        withdraw(plan.run_id, ledger, plan.opt_outs)
     run = ledger.find(plan.run_id)
     check_content(run, plan.identity.content)
+    check_kind(run, sandbox=plan.sandbox)
     return run
+
+
+def withdraw(run_id: str, ledger: Ledger, opt_outs: Sequence[OptOutList]) -> int:
+    """Takes who is on an opt-out list out of what is still queued, however long ago the plan was made."""
+    reasons = {f"+{number}": one.reason(entry) for one in opt_outs for entry, number in enumerate(one.numbers)}
+    return ledger.suppress_queued(run_id, reasons) if reasons else 0
+
+
+def check_kind(run: Run, *, sandbox: bool) -> None:
+    """A rehearsal is no call: raises ``UsageError`` when one would go on as the other."""
+    if run.sandbox == sandbox:
+        return
+    if run.sandbox:
+        raise UsageError(
+            f"Run {run.id} was a rehearsal in the sandbox: nobody was called.",
+            hint="To send it for real, take another --key or --ledger: by default rehearsals have their own.",
+        )
+    raise UsageError(f"Run {run.id} is for real, so it cannot go on in the sandbox.", hint="Leave --sandbox out.")
 
 
 def check_content(run: Run, content: str) -> None:
@@ -44,13 +65,19 @@ def check_content(run: Run, content: str) -> None:
 
 
 def drain(
-    run: Run, ledger: Ledger, send: Callable[[str, Progress], None], *, max_cost: Decimal | None, prices: Prices
+    run: Run,
+    ledger: Ledger,
+    send: Callable[[str, Progress], None],
+    *,
+    max_cost: Decimal | None,
+    prices: Prices,
+    now: datetime,
 ) -> None:
     """Sends what is queued. Nothing is asked of the provider when nothing is.
 
     Raises ``UsageError`` when a ceiling is set and a price that it needs is not known.
     """
-    ledger.clear_stop(run.id)
+    ledger.let_go_on(run.id, now=now)
     if max_cost is not None:
         _price_the_queue(run, ledger, prices)
     requests, answers = ledger.request_counts(run.id), ledger.answers(run.id)
@@ -101,7 +128,9 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
     return RunSummary(
         run_id=run.id,
         key=run.key,
-        status=_status(rows, stop, sending=ledger.others_at_work(run.id)),
+        sandbox=run.sandbox,
+        created_at=run.created_at,
+        status=_status(rows, stop, sending=ledger.is_sending(run.id)),
         rows=rows,
         requests=requests,
         cost=total(cost for _, _, cost, _ in answers),
@@ -128,8 +157,12 @@ def _status(rows: RowCounts, stop: Stop | None, *, sending: bool) -> RunStatus:
 def failure(summary: RunSummary) -> VoicebatchError | None:
     """What a run that did not end with everyone accepted amounts to, as an error; ``None`` when it did."""
     stop, run, rows, requests = summary.stop, summary.run_id, summary.rows, summary.requests
-    if stop and rows.queued:
-        error: VoicebatchError = _STOPS[stop.kind](stop.message, hint=stop.hint.replace("RUN", run))
+    if summary.status is RunStatus.RUNNING:
+        error: VoicebatchError = GuardError(
+            f"Run {run} has requests under way.", hint=f"If nothing works on it any more: voicebatch resume {run}"
+        )
+    elif stop and rows.queued:
+        error = _STOPS[stop.kind](stop.message, hint=stop.hint.replace("RUN", run))
     elif rows.unknown:
         error = UnknownError(
             f"The outcome of {_requests(requests.unknown)} with {_people(rows.unknown)} is unknown: they may have been "
@@ -184,6 +217,8 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     """Writes a plan's ``recipients.csv``, ``rejected.csv`` and ``manifest.json``; nothing into the ledger."""
     folder, summary = plan.report_dir, plan.summary()
     make_folder(folder)
+    for left in folder.glob("country_report.*"):
+        left.unlink()  # of a run elsewhere with the same content: beside a plan's files it would mislead
     files = [file.name for file in plan.intake.files]
     written = write_recipients(folder, plan.run_id, files, plan.lines(), calling_code=phones.calling_code)
     write_bytes(folder / "rejected.csv", plan.rejected_csv())

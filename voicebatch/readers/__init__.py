@@ -71,7 +71,7 @@ def sha256(path: Path) -> str:
 
 def _refuse_missing(path: Path) -> None:
     if not (path.is_file() or path.is_dir()):
-        raise UsageError(f"There is no file {path}", hint="Check the path; a file must be there to be read twice.")
+        raise UsageError(f"There is no file {path}", hint="Check the path.")
 
 
 def _reader(path: Path) -> Reader:

@@ -53,6 +53,8 @@ def write_manifest(
         "schema_version": 1,
         "run_id": summary.run_id,
         "key": summary.key,
+        "sandbox": summary.sandbox,
+        "ledger": summary.ledger,
         "status": summary.status,
         "written_at": written_at.isoformat(timespec="seconds"),
         **planned,
