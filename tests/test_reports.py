@@ -281,7 +281,8 @@ def test_a_rejected_cell_that_is_a_formula_is_harmless() -> None:
 
 def summary(rows: RowCounts) -> RunSummary:
     return RunSummary(
-        run_id="r1", key="k", sandbox=False, created_at=datetime(2027, 3, 1, tzinfo=UTC), status=RunStatus.COMPLETE, rows=rows, requests=RequestCounts(planned=1),
+        run_id="r1", key="k", sandbox=False, created_at=datetime(2027, 3, 1, tzinfo=UTC),
+        status=RunStatus.COMPLETE, rows=rows, requests=RequestCounts(planned=1),
         cost=Decimal("0.12"), currency="EUR", total_seconds=Decimal("6.3"), earliest_finish=None,
         countries=totals_of([(charge("33", "FR", 2, *[Decimal(1)] * 3), "EUR")]), report_dir="reports", ledger="l",
     )  # fmt: skip
