@@ -161,6 +161,11 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
     }
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 line``, ``2 lines``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def some(rows: Sequence[int], most: int = 5) -> str:
     """The first of some row numbers."""
     return ", ".join(str(row) for row in rows[:most]) + ("…" if len(rows) > most else "")

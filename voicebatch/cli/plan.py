@@ -113,12 +113,14 @@ def warn_of_unreadable(made: Plan) -> None:
 
     for one in made.opt_outs:
         if one.unreadable:
-            where = f"{len(one.unreadable)} lines, such as {output.some(one.unreadable)}"
+            where = f"{output.counted(len(one.unreadable), 'line')}, such as {output.some(one.unreadable)}"
             output.say(f"{one.name}: there is no phone number in {where}. They leave nobody out.")
 
 
 def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     """What would be sent, in a few lines; on standard error where standard output is kept for JSON."""
+    from voicebatch.cli import output
+
     echo = functools.partial(click.echo, err=on_stderr)
     summary = made.summary()
     for file in made.intake.files:
@@ -130,7 +132,7 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     suppressed = f"{rows.suppressed} suppressed{f' ({kinds})' if kinds else ''}"
     echo(f"{rows.total} rows: {rows.queued} to call, {suppressed}, {rows.rejected} rejected")
     echo(f"First message: {first_message(made)}")
-    echo(f"{summary.requests.planned} requests, all out by {finish_words(made)} at best")
+    echo(f"{output.counted(summary.requests.planned, 'request')}, all out by {finish_words(made)} at best")
     echo(f"Estimated cost: {cost_words(made)}")
     echo(f"Run {summary.run_id}. Files: {summary.report_dir}")
 

@@ -1,0 +1,60 @@
+"""A rehearsal is no call, a run goes on where it was begun, and who opts out late is not called."""
+
+from __future__ import annotations
+
+from tests.cli import provider as act
+from tests.cli.desk import Desk, number
+from tests.cli.provider import provide
+
+TEXT = ("--text", "Bonjour {{ nom }}", "--yes", "--json")
+
+
+def test_a_rehearsal_in_a_shared_ledger_never_passes_for_the_call(desk: Desk) -> None:
+    people, shared = desk.people("people.csv", 3), ("--ledger", "shared.sqlite")
+    rehearsed = desk.run("send", people, *TEXT, *shared, "--sandbox").json
+    assert desk.manifest(rehearsed["report_dir"])["sandbox"] is True
+    with provide() as provider:
+        where = ("--base-url", provider.base_url)
+        refused = desk.run("send", people, *TEXT, *shared, *where)
+        assert (refused.code, refused.error["kind"]) == (2, "usage")
+        assert "rehearsal" in refused.error["message"]
+        assert not provider.requests
+        called = desk.run("send", people, *TEXT, *shared, *where, "--key", "for real").json
+        assert called["rows"]["accepted"] == 3
+        assert desk.run("resume", called["run_id"], "--yes", *shared, "--sandbox").code == 2
+    assert "rehearsal" in desk.run("runs", *shared).out
+
+
+def test_a_run_goes_on_at_the_address_where_it_was_begun_by_the_very_words_of_its_hint(desk: Desk) -> None:
+    people = desk.people("people.csv", 2)
+    with provide(act.refuse("11"), act.accept) as provider:
+        stopped = desk.run("send", people, *TEXT, "--base-url", provider.base_url, "--ledger", "my own.sqlite")
+        assert stopped.code == 6
+        hint = stopped.error["hint"]
+        words = hint[hint.index("voicebatch ") :].split(" ", 3)
+        assert words[3] == "--ledger 'my own.sqlite'"
+        resumed = desk.run("resume", words[2], "--ledger", "my own.sqlite", "--yes", "--json")
+        assert (resumed.code, resumed.json["rows"]["accepted"]) == (0, 2)
+
+
+def test_who_opts_out_after_a_stop_is_not_called_by_the_same_command(desk: Desk) -> None:
+    people = desk.people("people.csv", 3)
+    desk.write("out.csv", f"phone\n{number(99)}\nnobody\n")
+    with provide(act.refuse("11"), *[act.accept] * 9) as provider:
+        send = ("send", people, *TEXT, "--suppress", "out.csv", "--concurrency", "1", "--base-url", provider.base_url)
+        stopped = desk.run(*send)
+        assert (stopped.code, stopped.json["rows"]["queued"]) == (6, 3)
+        assert "out.csv: there is no phone number in 1 line, such as 3" in stopped.err
+        desk.write("out.csv", f"phone\n{number(2)}\n")
+        done = desk.run(*send).json
+    assert (done["status"], done["rows"]["accepted"], done["rows"]["suppressed"]) == ("complete", 2, 1)
+    line = desk.recipients(done["report_dir"])[3]
+    assert (line["status"], line["reason"]) == ("suppressed", "on the opt-out list out.csv, row 2")
+    assert all(check["ok"] for check in desk.manifest(done["report_dir"])["checks"])
+
+
+def test_a_language_that_nobody_knows_is_asked_about_and_can_be_added(desk: Desk) -> None:
+    desk.write("people.csv", f"telephone,lang\n{number(1)},br\n")
+    assert desk.run("plan", "people.csv", "--text", "Demat", "--json").code == 3
+    assert desk.run("plan", "people.csv", "--text", "Demat", "--lang", "br", "--json").code == 2
+    assert desk.run("plan", "people.csv", "--text", "Demat", "--extra-lang", "br", "--json").code == 0
