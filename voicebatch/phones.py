@@ -68,7 +68,12 @@ def known_region(region: str) -> bool:
 
 def calling_code(e164: str) -> str:
     """The calling code of a number in E.164: ``33`` of ``+33612345678``; empty when there is no such code."""
-    return next((e164[1:end] for end in (2, 3, 4) if e164[1:end] in _CALLING_CODES), "")
+    return _code_of_beginning(e164[1:4])
+
+
+@lru_cache(maxsize=1000)
+def _code_of_beginning(digits: str) -> str:
+    return next((digits[:end] for end in (1, 2, 3) if digits[:end] in _CALLING_CODES), "")
 
 
 def calling_codes(e164: pa.Array | pa.ChunkedArray) -> pa.Array:

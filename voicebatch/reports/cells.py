@@ -29,18 +29,17 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     buffer = StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow([harmless(name) for name in header])
-    writer.writerows([_cell(value) for value in line] for line in lines)
+    writer.writerows(harmless_line(line) for line in lines)
     return buffer.getvalue()
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Writes a whole CSV file: a reader sees the old one or the new one."""
+    """Writes a whole CSV file: a reader sees the old one or the new one. The lines must be ``harmless`` already."""
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([harmless(name) for name in header])
-        for line in lines:
-            writer.writerow([_cell(value) for value in line])
+        writer.writerows(lines)
     partial.replace(path)
 
 
@@ -66,5 +65,6 @@ def write_bytes(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def _cell(value: object) -> str:
-    return "" if value is None else harmless(str(value))
+def harmless_line(line: Iterable[object]) -> list[str]:
+    """A line of cells that somebody else wrote; ``None`` is an empty cell."""
+    return ["" if value is None else harmless(str(value)) for value in line]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from voicebatch.models import RowStatus
-from voicebatch.reports.cells import write_csv
+from voicebatch.reports.cells import harmless, harmless_line, write_csv
 
 COLUMNS: Final = (
     "file", "row", "phone", "status", "reason", "run_id", "batch_id", "campaign_id", "calling_code", "accepted_at",
@@ -43,6 +43,7 @@ def write_recipients(
 ) -> Counter[RowStatus]:
     """Writes ``recipients.csv`` and returns how many rows of each status it has."""
     written: Counter[RowStatus] = Counter()
+    files = harmless_line(files)
 
     def cells() -> Iterator[list[object]]:
         for line in lines:
@@ -59,10 +60,10 @@ def _cells(run_id: str, files: Sequence[str], line: Line, calling_code: Callable
         line.row,
         line.phone,
         line.status,
-        line.reason,
+        harmless(line.reason),
         run_id,
         line.batch_id,
-        line.campaign_id,
+        line.campaign_id and harmless(line.campaign_id),
         calling_code(line.phone) if line.phone else None,
         line.accepted_at and line.accepted_at.isoformat(timespec="seconds"),
         "pending" if line.status is RowStatus.ACCEPTED else None,
