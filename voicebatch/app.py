@@ -405,7 +405,7 @@ def make_message(
             hint="For example: --text 'Bonjour {{ prenom }}'",
         )
     return Message(
-        text=_read_template(template) if template else text and _as_text(text, "--text"),
+        text=_read_template(template) if template else text,
         audio=audio,
         channel=Channel(channel),
         lang=_language(lang, {*wire.LANGUAGES, *extra_lang}),
@@ -542,8 +542,6 @@ def _input_options(
 
 def _paths(files: Paths) -> list[Path]:
     paths = [Path(file) for file in files]
-    for path in paths:
-        _as_text(str(path), "The name of a file")
     repeated = {path for path in paths if paths.count(path) > 1}
     if repeated:
         raise UsageError(f"{repeated.pop()} is given twice.", hint="Rows are told apart by their file: name each once.")
@@ -563,9 +561,12 @@ def _batch_size(size: int) -> int:
 
 
 def _notify_url(url: str | None) -> str | None:
-    if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
-        raise UsageError(f"--notify-url {url!r} is no web address.", hint="Write it like https://example.com/calls")
-    return url
+    if url is None:
+        return None
+    with contextlib.suppress(ValueError):  # brackets around what is no address
+        if urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname:
+            return url
+    raise UsageError(f"--notify-url {url!r} is no web address.", hint="Write it like https://example.com/calls")
 
 
 def _read_template(path: Path) -> str:
@@ -575,15 +576,6 @@ def _read_template(path: Path) -> str:
         raise UsageError(f"The template {path} cannot be read: {error.strerror}.", hint="Check the path.") from error
     except UnicodeError as error:
         raise UsageError(f"The template {path} is not written in UTF-8.", hint="Save it as UTF-8.") from error
-
-
-def _as_text(text: str, what: str) -> str:
-    """What came from the terminal's bytes may be no text, and no report could name it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{what} is not written in UTF-8.", hint="Set the terminal to UTF-8.") from error
-    return text
 
 
 def _language(lang: str, known: Collection[str]) -> str:

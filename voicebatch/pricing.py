@@ -13,6 +13,7 @@ from typing import Final
 from voicebatch.errors import InputError
 
 _DEAREST: Final = Decimal(10**12)  # an amount beyond it is a slip of the keyboard
+_MOST_DECIMALS: Final = 40
 _EXACT: Final = decimal.Context(prec=1000, traps=[decimal.Inexact, decimal.InvalidOperation])
 
 
@@ -49,9 +50,12 @@ def times(amount: Decimal, count: int) -> Decimal:
 
 def money(amount: Decimal) -> str:
     """All digits of an amount, and at least four decimals: ``0.1200``, ``12.00000625``."""
+    return f"{amount:.{max(4, _decimals(amount))}f}"
+
+
+def _decimals(amount: Decimal) -> int:
     exponent = amount.as_tuple().exponent
-    decimals = -exponent if isinstance(exponent, int) else 0
-    return f"{amount:.{max(4, decimals)}f}"
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def parse_price_table(text: str, *, name: str) -> Prices:
@@ -91,6 +95,6 @@ def _price(line: Mapping[str, str | None], number: int, name: str) -> tuple[str,
         unit = Decimal((line["unit_cost"] or "").strip())
     except decimal.InvalidOperation:
         unit = Decimal("NaN")
-    if not code.isdecimal() or not unit.is_finite() or not 0 <= unit < _DEAREST:
+    if not code.isdecimal() or not unit.is_finite() or not 0 <= unit < _DEAREST or _decimals(unit) > _MOST_DECIMALS:
         raise InputError(f"The price table {name} has no readable price in line {number}.")
     return code, unit

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.desk import number
 from tests.cli.provider import provide
 
 if TYPE_CHECKING:
@@ -98,3 +99,29 @@ def test_a_variable_asks_for_json_too(shared_desk: Desk) -> None:
     result = shared_desk.run("frobnicate", VOICEBATCH_JSON="1")
     assert result.code == 2
     assert result.error["kind"] == "usage"
+
+
+def test_a_terminal_without_the_characters_shows_what_it_can_and_json_stays_json(desk: Desk) -> None:
+    desk.write("people.csv", f"prénom,téléphone\nZoé,{number(1)}\n".encode())
+    plan = ("plan", "people.csv", "--text", "Bonjour {{ prenom }} ❤")
+    assert desk.run(*plan, PYTHONIOENCODING="ascii").code == 0
+    assert desk.run(*plan, "--json", PYTHONIOENCODING="ascii").json["rows"]["queued"] == 1
+    assert desk.run("plan", "people.csv", "--text", "{{ nom }}", PYTHONIOENCODING="ascii").code == 3
+
+
+def test_bytes_that_are_no_text_are_a_wrong_use(desk: Desk) -> None:
+    desk.people("people.csv", 1)
+    broken = b"\xff".decode("utf-8", "surrogateescape")
+    for arguments in (("plan", "people.csv", "--text", broken), ("validate", broken), ("report", broken)):
+        assert desk.run(*arguments, "--json").error["kind"] == "usage"
+
+
+def test_a_name_that_is_too_long_and_an_address_that_is_none_are_a_wrong_use(desk: Desk) -> None:
+    desk.people("people.csv", 1)
+    assert desk.run("validate", "x" * 5000, "--json").error["kind"] == "usage"
+    assert desk.run("plan", "people.csv", "--text", "x", "--notify-url", "http://[", "--json").error["kind"] == "usage"
+
+
+def test_a_list_of_people_given_as_the_schema_is_not_quoted(desk: Desk) -> None:
+    people = desk.people("people.csv", 1)
+    assert desk.run("plan", people, "--text", "x", "--schema", people).code == 2

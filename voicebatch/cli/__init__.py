@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,12 +65,28 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """The command ``voicebatch``: never a traceback, always an exit code of the contract."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     configured: dict[str, Any] = {}
+    _speak_everywhere()
     try:
+        _refuse_what_is_no_text(arguments)
         configured |= _configuration()
         code = main.main(arguments, prog_name="voicebatch", standalone_mode=False, default_map=configured)
     except Exception as error:  # noqa: BLE001 # the last door: whatever it is becomes a sentence and a code
         code = _explain(error, arguments, configured)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _speak_everywhere() -> None:
+    """A terminal that lacks a character shows a question mark in its place, and the command goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 reach us as halves of characters, and no report could write those."""
+    variables = (value for name, value in os.environ.items() if name.startswith("VOICEBATCH_"))
+    if any("\ud800" <= character <= "\udfff" for text in (*arguments, *variables) for character in text):
+        raise UsageError("An option, a variable or a file's name is not written in UTF-8.", hint="Rename or retype it.")
 
 
 def _explain(error: Exception, arguments: Sequence[str], configured: Mapping[str, Any]) -> int:

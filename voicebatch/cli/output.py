@@ -59,7 +59,8 @@ def say(text: str) -> None:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """The one JSON object on standard output."""
-    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=False))
+    speaks_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=not speaks_unicode))
 
 
 def show_failure(error: VoicebatchError, *, as_json: bool) -> None:
@@ -96,7 +97,7 @@ def print_summary(summary: RunSummary) -> None:
     if summary.sandbox:
         click.echo("A rehearsal in the sandbox: nobody was called, and nothing was charged.")
     rows = [f"{count} {name}" for name, count in asdict(summary.rows).items() if count and name != "total"]
-    click.echo(f"Run {summary.run_id}: {summary.status}. {summary.rows.total} rows: {', '.join(rows)}.")
+    click.echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
     click.echo(f"Reports: {summary.report_dir}")
 
 

@@ -124,13 +124,13 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     echo = functools.partial(click.echo, err=on_stderr)
     summary = made.summary()
     for file in made.intake.files:
-        echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
+        echo(f"{file.name}: {file.form}, {output.counted(file.rows, 'row')}, phone numbers in “{file.phone_column}”")
     for one in made.opt_outs:
         echo(f"{one.name}: {len(one.numbers)} numbers not to call")
     rows = summary.rows
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.suppressed.items() if count)
     suppressed = f"{rows.suppressed} suppressed{f' ({kinds})' if kinds else ''}"
-    echo(f"{rows.total} rows: {rows.queued} to call, {suppressed}, {rows.rejected} rejected")
+    echo(f"{output.counted(rows.total, 'row')}: {rows.queued} to call, {suppressed}, {rows.rejected} rejected")
     echo(f"First message: {first_message(made)}")
     echo(f"{output.counted(summary.requests.planned, 'request')}, all out by {finish_words(made)} at best")
     echo(f"Estimated cost: {cost_words(made)}")

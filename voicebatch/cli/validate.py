@@ -52,10 +52,10 @@ def _print(result: Validation) -> None:
     from voicebatch.pipeline.validating import grouped
 
     for file in result.files:
-        click.echo(f"{file.name}: {file.form}, {file.rows} rows, phone numbers in “{file.phone_column}”")
+        click.echo(
+            f"{file.name}: {file.form}, {output.counted(file.rows, 'row')}, phone numbers in “{file.phone_column}”"
+        )
     for column, check, rows in grouped(result.faults):
         where = f"“{column}”: " if column else ""
-        click.echo(
-            f"  {where}{check.replace('_', ' ')} in {len(rows)} row{'s' if len(rows) > 1 else ''}: {output.some(rows)}"
-        )
+        click.echo(f"  {where}{check.replace('_', ' ')} in {output.counted(len(rows), 'row')}: {output.some(rows)}")
     click.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")

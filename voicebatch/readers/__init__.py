@@ -70,8 +70,12 @@ def sha256(path: Path) -> str:
 
 
 def _refuse_missing(path: Path) -> None:
-    if not (path.is_file() or path.is_dir()):
-        raise UsageError(f"There is no file {path}", hint="Check the path.")
+    try:
+        if path.is_file() or path.is_dir():
+            return
+    except OSError as error:  # a name that is too long
+        raise UsageError(f"There can be no file {path}: {error.strerror}.", hint="Check the path.") from error
+    raise UsageError(f"There is no file {path}", hint="Check the path.")
 
 
 def _reader(path: Path) -> Reader:

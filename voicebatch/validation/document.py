@@ -18,7 +18,8 @@ def read_document(text: str, name: str) -> dict[Any, Any]:
         raise UsageError(f"{name}: this is not YAML: {_problem(error)}") from error
     if not isinstance(content, dict):
         raise UsageError(
-            f"{name}: a schema begins with `columns:` and a list of names below it, not with {content!r:.40}"
+            # What stands there instead is not shown: it may be the file of recipients.
+            f"{name}: this is no schema: one begins with `columns:` and a list of names below it"
         )
     return content
 
