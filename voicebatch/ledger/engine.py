@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -141,7 +143,7 @@ def _make_private_file(url: URL) -> None:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
-    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    mode = _write_ahead(connection)
     if mode != "wal":
         raise LedgerError(
             f"The ledger's file system cannot keep a write-ahead log (SQLite says {mode!r}).",
@@ -149,6 +151,18 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Asks for a write-ahead log. SQLite itself does not wait while another process just opens the same new file."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_sqlite(connection: Connection) -> None:
