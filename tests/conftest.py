@@ -88,6 +88,7 @@ def make_run() -> Callable[..., NewRun]:
             base_url="https://provider.example/v1",
             notify_url=None,
             report_dir="reports",
+            planned_at=None,
             manifest={"inputs": [{"name": "a.csv"}, {"name": "b.csv"}]},
             counts=RowCounts(total=len(rows), rejected=1, suppressed=1, queued=len(sent)),
             documents=documents or {},

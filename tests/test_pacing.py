@@ -59,7 +59,7 @@ def test_a_duration_has_a_unit(text: str, duration: timedelta) -> None:
     assert parse_duration(text) == duration
 
 
-@pytest.mark.parametrize("text", ["", "24", "-1h", "h24", "1h30", "1 fortnight", "1e3s", "9" * 30 + "d"])
+@pytest.mark.parametrize("text", ["", "24", "500ms", "-1h", "h24", "1h30", "1 fortnight", "1e3s", "9" * 30 + "d"])
 def test_what_is_no_duration_is_a_wrong_use(text: str) -> None:
     with pytest.raises(UsageError, match="is not a duration"):
         parse_duration(text)

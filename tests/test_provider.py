@@ -269,9 +269,9 @@ def test_a_request_that_http_refuses_was_not_acted_on(server: RawServer, status:
     [
         ([], 30),
         (["Retry-After: 7"], 7),
-        (["Retry-After: 0"], 0),
+        (["Retry-After: 0"], 1),
         ([f"Retry-After: {format_datetime(NOW + timedelta(seconds=90), usegmt=True)}"], 90),
-        ([f"Retry-After: {format_datetime(NOW - timedelta(seconds=90), usegmt=True)}"], 0),
+        ([f"Retry-After: {format_datetime(NOW - timedelta(seconds=90), usegmt=True)}"], 1),
         (["Retry-After: soon"], 30),
         (["Retry-After: -5"], 30),
         (["Retry-After: Fri, 31 Dec 9999999999 23:59:59 GMT"], 30),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import threading
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from voicebatch import credentials, phones, wire
-from voicebatch.errors import UsageError
-from voicebatch.ledger import Ledger, Run, Worker
+from voicebatch.errors import InputError, UsageError
+from voicebatch.ledger import Ledger, Run, Worker, show_url
 from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary
 from voicebatch.pacing import parse_duration, parse_rate
 from voicebatch.pipeline import planning, running, validating
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Paths = Sequence[str | os.PathLike[str]]
 OnProgress = Callable[[Progress], None]
 
+_LOG: Final = logging.getLogger(__name__)
 SANDBOX_KEY: Final = "sandbox"
 SANDBOX_HOST: Final = "new sandbox"
 
@@ -144,10 +146,11 @@ def plan(
     now, ledger_url = clock.now(), _ledger_url(ledger, sandbox=sandbox)
     book = Ledger.existing(ledger_url)
     with contextlib.closing(book) if book else contextlib.nullcontext():
-        return planning.make_plan(
+        identity = planning.identify(_paths(files), message, inputs, options, loaded.sha256)
+        made = planning.make_plan(
             _paths(files),
             message,
-            identity=planning.identify(_paths(files), message, inputs, options, loaded.sha256),
+            identity=identity,
             inputs=inputs,
             options=options,
             schema=loaded.schema,
@@ -161,6 +164,9 @@ def plan(
             now=now,
             on_progress=on_progress,
         )
+    if planning.identify(_paths(files), message, inputs, options, loaded.sha256) != identity:
+        raise InputError("The input changed while it was read. Nothing was sent.", hint="Run the command again.")
+    return made
 
 
 def send(
@@ -261,7 +267,9 @@ def report(
     """Writes a run's reports again, from the ledger alone, into ``out/<run id>`` (None: where they were)."""
     clock = SystemClock()
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        return _concluded(_reporting_to(out, book.find(run)), book, wire.BASE_URL, None, clock)
+        found = _reporting_to(out, book.find(run))
+        make_folder(Path(found.report_dir))
+        return _concluded(found, book, wire.BASE_URL, None, clock)
 
 
 # For the front doors
@@ -333,7 +341,9 @@ def opened(url: str, *, create: bool = True) -> Iterator[Ledger]:
     """The ledger, closed at the end. Raises ``UsageError`` when it does not exist and is not to be created."""
     ledger = Ledger(url) if create else Ledger.existing(url)
     if ledger is None:
-        raise UsageError(f"There is no ledger {url}.", hint="Nothing was sent with it yet. Name another: --ledger")
+        raise UsageError(
+            f"There is no ledger {show_url(url)}.", hint="Nothing was sent with it yet. Name another: --ledger"
+        )
     with contextlib.closing(ledger):
         yield ledger
 
@@ -480,8 +490,13 @@ def _reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:
 
 
 def _concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
+    """The run in figures, and its reports. What was sent stays sent when they cannot be written: it is only said."""
     summary = _summary(run, ledger, base_url, rate, clock)
-    running.write_reports(run, ledger, Path(run.report_dir), summary, now=clock.now())
+    try:
+        running.write_reports(run, ledger, Path(run.report_dir), summary, now=clock.now())
+    except (OSError, UsageError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        _LOG.warning("The reports are not written: %s. Again: voicebatch report %s --out DIR", why, run.id)
     return summary
 
 

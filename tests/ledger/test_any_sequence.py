@@ -75,7 +75,7 @@ class AnySequence(RuleBasedStateMachine):
         ]
         run = NewRun(
             id="run", key="key", content="c", channel=Channel.VOICE_SMS, sandbox=False,
-            base_url="", notify_url=None, report_dir="r", manifest={},
+            base_url="", notify_url=None, report_dir="r", manifest={}, planned_at=None,
             counts=RowCounts(total=len(rows), queued=len(rows)), documents={}, rows=rows,
             batches=[NewBatch(batch, None) for batch in batches],
         )  # fmt: skip

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicebatch.errors import LedgerError, UsageError
+from voicebatch.errors import InputError, LedgerError, UsageError
 from voicebatch.ledger import Claim, Ledger, NewBatch, NewRow, NewRun, Wait, Worker
 from voicebatch.models import (
     Batch,
@@ -537,6 +537,29 @@ def test_who_opts_out_later_is_taken_out_of_what_is_queued(
     assert take(ledger, run, noon) is None
     counts = ledger.row_counts(run.id)
     assert (counts.suppressed, counts.accepted, counts.unknown) == (1 + taken, 2, len(after))
+
+
+def test_a_charge_without_a_unit_still_teaches_a_price(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes
+) -> None:
+    run, reply = queued(ledger, make_run(2), noon), yes(2, "0.5")
+    assert reply.answer is not None
+    bare = tuple(replace(charge, unit_cost=Decimal(0)) for charge in reply.answer.charges)
+    ledger.record(claim(ledger, run, noon), replace(reply, answer=replace(reply.answer, charges=bare)), now=noon)
+    assert ledger.unit_costs(sandbox=False).units == {"33": Decimal("0.5")}
+
+
+def test_two_plans_of_one_moment_call_each_person_once(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
+    message = Message(text="this one")
+    first, second, other = (
+        replace(make_run(2, message=one), planned_at=noon) for one in (message, message, Message(text="x"))
+    )
+    queued(ledger, first, noon + SECOND)
+    with pytest.raises(InputError, match="Another run"):
+        ledger.enqueue(second, now=noon + 2 * SECOND)
+    assert [run.id for run in ledger.all_runs()] == [first.id]
+    assert ledger.enqueue(other, now=noon + 2 * SECOND)
+    assert ledger.enqueue(replace(second, planned_at=None), now=noon + 2 * SECOND)
 
 
 def test_a_rehearsal_is_no_contact_and_teaches_no_price(

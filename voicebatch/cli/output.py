@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import traceback
@@ -54,12 +55,13 @@ def show_traceback(error: BaseException) -> None:
 
 def say(text: str) -> None:
     """A line for the person, on standard error."""
-    click.echo(text, err=True)
+    with contextlib.suppress(OSError):  # nobody reads it any more: that is no reason to stop calling
+        click.echo(text, err=True)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """The one JSON object on standard output."""
-    speaks_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    speaks_unicode = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
     click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **content}, ensure_ascii=not speaks_unicode))
 
 

@@ -57,7 +57,10 @@ def open_engine(url: URL) -> Engine:
 
 def exists(url: URL) -> bool:
     """Whether there is a ledger at all, without making one."""
-    return bool(url.database) and Path(str(url.database)).exists()
+    try:
+        return bool(url.database) and Path(str(url.database)).exists()
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"The ledger cannot be there: {error}.", hint="Name another place: --ledger PATH") from error
 
 
 @contextlib.contextmanager

@@ -33,7 +33,9 @@ _NEXT: Final[dict[Outcome, BatchStatus]] = {
 }
 """Where an attempt's outcome moves its batch."""
 
-_LONG_NUMBER: Final = re.compile(r"\+?\d{6,}")  # a provider's message may hold a phone number, and this one is shown
+_LONG_NUMBER: Final = re.compile(
+    r"\+?\d(?:[ .\-/]?\d){5,}"
+)  # a provider's message may hold a phone number, and this one is shown
 _UNREACHABLE: Final = timedelta(seconds=15)  # then the run stops
 _POLL_SECONDS: Final = 1.0
 _LOST: Final = "the process that sent it ended before it had an answer"

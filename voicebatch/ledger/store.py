@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 
-from voicebatch.errors import UsageError
+from voicebatch.errors import InputError, UsageError
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger import queue
 from voicebatch.ledger.queue import Claim, Wait
@@ -93,7 +93,10 @@ class NewBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A sealed plan on its way into the ledger."""
+    """A sealed plan on its way into the ledger.
+
+    ``planned_at`` is since when another run may have queued the same people unseen; ``None``: that does not matter.
+    """
 
     id: str
     key: str
@@ -104,6 +107,7 @@ class NewRun:
     notify_url: str | None
     report_dir: str
     manifest: Mapping[str, Any]
+    planned_at: datetime | None
     counts: RowCounts
     documents: Mapping[str, bytes]
     batches: Iterable[NewBatch]
@@ -160,13 +164,17 @@ class Ledger:
     # Runs
 
     def enqueue(self, new: NewRun, *, now: datetime) -> bool:
-        """Commits the whole run as queued, or nothing of it. False when its key is there already."""
+        """Commits the whole run as queued, or nothing of it. False when its key is there already.
+
+        Raises ``InputError`` when another run has queued some of these people for the same message since the plan.
+        """
         with databases.transaction(self._engine) as connection:
             if connection.execute(select(runs.c.id).where(runs.c.key == new.key)).first():
                 return False
+            taken = _queued_since(connection, new)
             connection.execute(runs.insert().values(_run_values(new, now)))
             _insert_documents(connection, new)
-            _insert_batches(connection, new.batches, now)
+            _insert_batches(connection, _untaken(new.batches, taken), now)
             _insert_rows(connection, new.id, new.rows)
         return True
 
@@ -317,9 +325,11 @@ class Ledger:
         units: dict[str, Decimal] = {}
         with self._read() as connection:
             currency = connection.execute(latest).scalar() or ""
-            distinct = of_kind.with_only_columns(charges.c.calling_code, charges.c.unit_cost).distinct()
-            for code, unit in connection.execute(distinct.where(charges.c.currency == currency)):
-                units[code] = max(unit, units.get(code, unit))
+            columns = (charges.c.calling_code, charges.c.unit_cost, charges.c.cost, charges.c.messages)
+            distinct = of_kind.with_only_columns(*columns).distinct().where(charges.c.currency == currency)
+            for code, unit, cost, messages in connection.execute(distinct):
+                if price := max(unit, cost / (messages or 1)):  # the provider may leave the unit out
+                    units[code] = max(price, units.get(code, price))
         return Prices(units=units, currency=currency)
 
     def row_counts(self, run_id: str) -> RowCounts:
@@ -414,6 +424,33 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
         "committed": Decimal(0),
         "resumed_at": now,
     }
+
+
+def _queued_since(connection: Connection, new: NewRun) -> Mapping[str, set[str]]:
+    """Whom other runs have queued since the plan was made, by message. We hold the lock: nobody is added meanwhile."""
+    if new.planned_at is None:
+        return {}
+    query = (
+        select(batches.c.message_id, batches.c.numbers)
+        .select_from(batches.join(runs))
+        .where(runs.c.created_at >= new.planned_at, runs.c.sandbox == int(new.sandbox))
+        .where(batches.c.status.in_((BatchStatus.QUEUED, *_CONTACTED)))
+    )
+    taken: dict[str, set[str]] = {}
+    for message_id, numbers in connection.execute(query):
+        taken.setdefault(message_id, set()).update(numbers.split(","))
+    return taken
+
+
+def _untaken(new: Iterable[NewBatch], taken: Mapping[str, set[str]]) -> Iterator[NewBatch]:
+    for one in new:
+        if taken and not taken.get(one.batch.message.id, set()).isdisjoint(one.batch.numbers):
+            raise InputError(
+                "Another run has queued some of these people for the same message since this plan was made. "
+                "Nothing was sent.",
+                hint="Run the same command again: they are left out then.",
+            )
+        yield one
 
 
 def _insert_documents(connection: Connection, new: NewRun) -> None:

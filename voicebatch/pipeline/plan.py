@@ -78,6 +78,7 @@ class Plan:
     prices: Prices
     usages: tuple[Usage, ...]
     created_at: datetime
+    planned_at: datetime | None
     ledger_url: str = field(repr=False)
     batch_size: int
     max_invalid: MaxInvalid
@@ -216,6 +217,7 @@ class Plan:
             notify_url=self.notify_url,
             report_dir=str(self.report_dir.absolute()),
             manifest=self.manifest,
+            planned_at=self.planned_at,
             counts=self.counts,
             documents={"rejected.csv": self.rejected_csv()},
             batches=(NewBatch(batch, estimate_batch(self.prices, batch.numbers)) for batch in self.batches()),

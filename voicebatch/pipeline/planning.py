@@ -73,6 +73,7 @@ def make_plan(
         prices=prices,
         usages=tuple(ledger.usages(limiter, limits, now=now) if ledger else (Usage(limit, 0, 0) for limit in limits)),
         created_at=now,
+        planned_at=now if options.repeat_window else None,
         ledger_url=ledger_url,
         batch_size=options.batch_size,
         max_invalid=options.max_invalid,

@@ -217,8 +217,6 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     """Writes a plan's ``recipients.csv``, ``rejected.csv`` and ``manifest.json``; nothing into the ledger."""
     folder, summary = plan.report_dir, plan.summary()
     make_folder(folder)
-    for left in folder.glob("country_report.*"):
-        left.unlink()  # of a run elsewhere with the same content: beside a plan's files it would mislead
     files = [file.name for file in plan.intake.files]
     written = write_recipients(folder, plan.run_id, files, plan.lines(), calling_code=phones.calling_code)
     write_bytes(folder / "rejected.csv", plan.rejected_csv())

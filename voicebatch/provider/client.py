@@ -66,8 +66,9 @@ class Provider:
             answer = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
         except (requests.RequestException, HTTPError, ValueError) as error:  # not all is translated by requests
             return self._unanswered(error)
-        text = self._without_key(answer.content.decode("utf-8", errors="replace"))
-        return self._reply_without_key(outcomes.read(answer.status_code, answer.headers, text, now=self._now()))
+        text = answer.content.decode("utf-8", errors="replace")
+        reply = outcomes.read(answer.status_code, answer.headers, text, now=self._now())
+        return replace(self._reply_without_key(reply), body=self._without_key(text)[: outcomes.BODY_KEPT])
 
     def _post(self, url: str, body: str) -> requests.Response:
         headers = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
@@ -94,7 +95,7 @@ class Provider:
         return Reply(outcome=Outcome.UNKNOWN, reason=f"no answer to the request ({type(error).__name__})")
 
     def _reply_without_key(self, reply: Reply) -> Reply:
-        """Once more when the JSON is read: an escaped key is whole again then."""
+        """After it was read: a short key may be part of a word or a figure."""
         answer = reply.answer and replace(reply.answer, campaign_id=self._without_key(reply.answer.campaign_id))
         return replace(reply, reason=self._without_key(reply.reason), code=self._without_key(reply.code), answer=answer)
 

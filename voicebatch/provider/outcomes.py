@@ -24,10 +24,11 @@ from typing import Final
 from voicebatch import wire
 from voicebatch.models import Answer, Outcome, Reply
 
-_BODY_KEPT: Final = 2000  # characters of an answer that the ledger keeps
+BODY_KEPT: Final = 2000  # characters of an answer that the ledger keeps
 _LONGEST_WAIT: Final = (
     86_400.0  # seconds; the provider's windows are an hour, so more is a slip of its clock or its unit
 )
+_SHORTEST_WAIT: Final = 1.0  # seconds, also when the provider says 0: it did not act on the request
 _DEFAULT_WAIT: Final = 30.0  # seconds to wait after a 429 that does not say how long
 
 _CODES: Final[Mapping[str, Outcome]] = {
@@ -57,20 +58,24 @@ def read(status: int, headers: Mapping[str, str], body: str, *, now: datetime) -
         http_status=status,
         answer=reply.answer,
         wait_seconds=wait,
-        body=body[:_BODY_KEPT],
+        body=body[:BODY_KEPT],
     )
 
 
 def _judge(status: int, headers: Mapping[str, str], body: str, now: datetime) -> Reply:
     retry_after = _retry_after(headers, now)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = _first(retry_after, _reset_wait(headers, now), _DEFAULT_WAIT)
-        return Reply(outcome=Outcome.THROTTLED, reason="the provider's rate limit was reached", wait_seconds=wait)
+        wait = retry_after if retry_after is not None else _reset_wait(headers, now) or _DEFAULT_WAIT
+        return _throttled("the provider's rate limit was reached", wait)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None:
-        return Reply(outcome=Outcome.THROTTLED, reason="the provider asks to come back later", wait_seconds=retry_after)
+        return _throttled("the provider asks to come back later", retry_after)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Reply(outcome=Outcome.UNKNOWN, reason=f"the provider answered HTTP {status}")
     return _read_body(status, body)
+
+
+def _throttled(reason: str, wait: float) -> Reply:
+    return Reply(outcome=Outcome.THROTTLED, reason=reason, wait_seconds=max(_SHORTEST_WAIT, wait))
 
 
 def _read_body(status: int, body: str) -> Reply:
@@ -120,7 +125,3 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def _seconds(value: str) -> float | None:
     """A header's whole number, however long; None if it is none."""
     return float(value.strip()) if value.strip().isdecimal() else None
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -33,9 +34,14 @@ def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     return buffer.getvalue()
 
 
+def partial_of(path: Path) -> Path:
+    """Where a file grows until it is whole: each process has its own, for several may report one run."""
+    return path.with_name(f"{path.name}.{os.getpid()}.partial")
+
+
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
     """Writes a whole CSV file: a reader sees the old one or the new one. The lines must be ``harmless`` already."""
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([harmless(name) for name in header])
@@ -60,7 +66,7 @@ def make_folder(folder: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file: a reader sees the old one or the new one."""
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     partial.write_bytes(content)
     partial.replace(path)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from voicebatch.models import Charge, CountryTotal
 from voicebatch.pricing import money, times, total
-from voicebatch.reports.cells import harmless_line, write_csv
+from voicebatch.reports.cells import harmless_line, partial_of, write_csv
 
 Column = tuple[str, Callable[[CountryTotal], Any]]
 
@@ -90,7 +90,7 @@ def _write_parquet(path: Path, run_id: str, totals: Sequence[CountryTotal]) -> N
     columns = {"run_id": pa.array([run_id] * len(totals), pa.string())}
     for name, value in COLUMNS:
         columns[name] = _parquet_column(name, [value(line) for line in totals])
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     pq.write_table(pa.table(columns), partial)
     partial.replace(path)
 
