@@ -76,7 +76,10 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _speak_everywhere() -> None:
-    """A terminal that lacks a character shows a question mark in its place, and the command goes on."""
+    """A terminal that lacks a character shows a question mark in its place; what is closed hears nothing."""
+    # A closed stream is None, whatever its type says. The process keeps these two until its end.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
