@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Properties are about values, not about how long a database or a socket takes.
-settings.register_profile("voicebatch", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    "voicebatch",
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize="CI" in os.environ,
+)
 settings.load_profile("voicebatch")
 
 NOON: Final = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
