@@ -11,7 +11,7 @@ from typing import Any, Final
 from voicebatch import phones
 from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownError, UsageError, VoicebatchError
 from voicebatch.ledger import Ledger, Run
-from voicebatch.models import Progress, RateLimit, RequestCounts, RowCounts, RunStatus, RunSummary, Stop
+from voicebatch.models import Progress, RateLimit, RowCounts, RunStatus, RunSummary, Stop
 from voicebatch.pacing import earliest_finish
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
@@ -222,8 +222,3 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     write_bytes(folder / "rejected.csv", plan.rejected_csv())
     checks = [manifest.row_check(summary.rows, written)]
     manifest.write_manifest(folder, plan.manifest, summary, checks, written_at=now)
-
-
-def requests_left(counts: RequestCounts) -> int:
-    """Requests that are still queued."""
-    return counts.planned - counts.accepted - counts.refused - counts.unknown
