@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import PostgresqlServer
 from voicebatch.ledger import Ledger, NewBatch, NewRow, NewRun
 from voicebatch.models import Answer, Batch, Channel, Charge, Message, Outcome, Reply, RowCounts, RowStatus
 
@@ -38,10 +39,31 @@ def noon() -> datetime:
     return NOON
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place for a new ledger. Another database is one more parameter here, and has to pass the same suite."""
-    return {"sqlite": f"sqlite+pysqlite:///{tmp_path / 'ledger.db'}"}[request.param]
+    if request.param == "sqlite":
+        return f"sqlite+pysqlite:///{tmp_path / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A real server of our own, with a database that has a new ledger's tables."""
+    with PostgresqlServer.started() as server:
+        server.run("CREATE DATABASE migrated")
+        Ledger(server.url("migrated")).close()
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """A database of its own, which looks like one where a ledger was just opened."""
+    name = f"ledger_{next(_SERIAL)}"
+    postgresql.run(f"CREATE DATABASE {name} TEMPLATE migrated")
+    yield postgresql.url(name)
+    postgresql.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

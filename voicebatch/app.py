@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import hashlib
 import logging
 import os
 import re
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -19,11 +22,12 @@ from urllib.parse import urlsplit
 from voicebatch import credentials, phones, wire
 from voicebatch.errors import InputError, UsageError
 from voicebatch.ledger import Ledger, Run, Worker, show_url
-from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary
+from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary, Story, Verdict
 from voicebatch.pacing import parse_duration, parse_rate
 from voicebatch.pipeline import planning, running, validating
 from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
-from voicebatch.pipeline.plan import Plan
+from voicebatch.pipeline.outlook import Outlook, look_ahead
+from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices
 from voicebatch.provider import Provider, check_base_url
 from voicebatch.reports.cells import make_folder
@@ -51,6 +55,21 @@ class SystemClock:
     def now(self) -> datetime:
         """Timezone-aware."""
         return datetime.now(UTC)
+
+    def wait(self, until: datetime, stop: threading.Event) -> None:
+        """Sleeps until then, or until ``stop`` is set."""
+        stop.wait(max(0.0, (until - self.now()).total_seconds()))
+
+
+class LedgerClock:
+    """The time that all workers of a ledger share."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def now(self) -> datetime:
+        """Timezone-aware."""
+        return self._ledger.now()
 
     def wait(self, until: datetime, stop: threading.Event) -> None:
         """Sleeps until then, or until ``stop`` is set."""
@@ -204,7 +223,7 @@ def send(
         timeout=timeout,
         max_cost=max_cost,
         session=session,
-        clock=clock or SystemClock(),
+        clock=clock,
         stop=stop or threading.Event(),
         on_progress=on_progress,
     )
@@ -212,7 +231,8 @@ def send(
         running.check_prices(plan)
     make_folder(plan.report_dir)
     with opened(plan.ledger_url) as ledger:
-        run = running.enqueue(plan, ledger, base_url="" if sandbox else how.base_url, now=how.clock.now())
+        now = (clock or LedgerClock(ledger)).now()
+        run = running.enqueue(plan, ledger, base_url="" if sandbox else how.base_url, now=now)
         return _go_on(run, ledger, plan.prices, how)
 
 
@@ -253,7 +273,7 @@ def resume(
             timeout=timeout,
             max_cost=max_cost,
             session=session,
-            clock=clock or SystemClock(),
+            clock=clock,
             stop=stop or threading.Event(),
             on_progress=on_progress,
         )
@@ -265,11 +285,38 @@ def report(
     run: str, *, out: str | os.PathLike[str] | None = None, ledger: str | None = None, sandbox: bool = False
 ) -> RunSummary:
     """Writes a run's reports again, from the ledger alone, into ``out/<run id>`` (None: where they were)."""
-    clock = SystemClock()
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
         found = _reporting_to(out, book.find(run))
         make_folder(Path(found.report_dir))
-        return _concluded(found, book, wire.BASE_URL, None, clock)
+        return _concluded(found, book, wire.BASE_URL, None, LedgerClock(book))
+
+
+def resolve(
+    run: str,
+    verdict: Verdict,
+    *,
+    why: str,
+    who: str | None = None,
+    batch_ids: Collection[str] = (),
+    requeue: bool = False,
+    out: str | os.PathLike[str] | None = None,
+    ledger: str | None = None,
+    sandbox: bool = False,
+) -> tuple[int, RunSummary]:
+    """Settles what is unknown as sent or not sent, on somebody's word, and writes the run's reports again.
+
+    ``batch_ids`` are ids of batches or unique beginnings of them, none for all that are unknown. What was not sent is
+    queued again if ``requeue`` says so: ``resume`` then sends it. ``who`` None: the user of this machine. Returns how
+    many batches it were.
+    """
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        clock, found = LedgerClock(book), _reporting_to(out, book.find(run))
+        book.give_up_lost(now=clock.now(), is_gone=Worker.is_gone)
+        settled = book.resolve(
+            found.id, verdict, who=who or _user(), why=why, now=clock.now(), batch_ids=batch_ids, requeue=requeue
+        )
+        make_folder(Path(found.report_dir))
+        return settled, _concluded(found, book, wire.BASE_URL, None, clock)
 
 
 # For the front doors
@@ -324,7 +371,49 @@ def write_plan(plan: Plan) -> None:
 def summary_of(run: str, *, ledger: str | None = None, sandbox: bool = False) -> RunSummary:
     """A run as it stands now; nothing is written."""
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        return _summary(book.find(run), book, wire.BASE_URL, None, SystemClock())
+        return _summary(book.find(run), book, wire.BASE_URL, None, LedgerClock(book))
+
+
+def run_id_of(run: str, *, ledger: str | None = None, sandbox: bool = False) -> str:
+    """The whole id: what a beginning or ``latest`` stands for may change while a person is asked."""
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        return book.find(run).id
+
+
+def story_of(run: str, *, ledger: str | None = None, sandbox: bool = False, give_up_lost: bool = False) -> Story:
+    """What happened to a run: its events, its workers, its requests.
+
+    ``give_up_lost`` first makes unknown what a worker that is gone left under way.
+    """
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        if give_up_lost:
+            book.give_up_lost(now=book.now(), is_gone=Worker.is_gone)
+        return book.story(book.find(run).id)
+
+
+def outlook_of(
+    run: str,
+    *,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    rate: str | None = None,
+    price_table: str | os.PathLike[str] | None = None,
+    suppress: Paths = (),
+    ledger: str | None = None,
+) -> Outlook:
+    """What ``resume`` would send with these options; nothing is changed."""
+    with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        found = book.find(run)
+        running.check_kind(found, sandbox=sandbox)
+        return look_ahead(
+            found,
+            book,
+            prices=planning.read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox),
+            opt_outs=_read_opt_outs(suppress, found),
+            limits=_limits(found.channel, rate),
+            limiter=_limiter(found.channel, SANDBOX_HOST if sandbox else base_url or found.base_url),
+            now=book.now(),
+        )
 
 
 def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[RunSummary]:
@@ -333,7 +422,7 @@ def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[R
     if book is None:
         return []
     with contextlib.closing(book):
-        return [_summary(run, book, wire.BASE_URL, None, SystemClock()) for run in book.all_runs()]
+        return [_summary(run, book, wire.BASE_URL, None, LedgerClock(book)) for run in book.all_runs()]
 
 
 @contextlib.contextmanager
@@ -439,13 +528,15 @@ class _Sending:
     timeout: float
     max_cost: Decimal | None
     session: requests.Session | None
-    clock: Clock
+    clock: Clock | None
     stop: threading.Event
     on_progress: OnProgress
 
 
 def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
     make_folder(Path(run.report_dir))
+    ledger.check_integrity()
+    clock = how.clock or LedgerClock(ledger)
     with _address(how) as (url, key):
         network = Provider(
             base_url=url, api_key=key, timeout=how.timeout, notify_url=run.notify_url, session=how.session
@@ -453,7 +544,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
         sender = Sender(
             ledger=ledger,
             network=network,
-            clock=how.clock,
+            clock=clock,
             worker=Worker.current(),
             limiter=_limiter(run.channel, url),
             limits=_limits(run.channel, how.rate),
@@ -461,11 +552,13 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             stop=how.stop,
             concurrency=max(1, how.concurrency),
             max_cost=how.max_cost,
+            currency=prices.currency,
+            estimate=partial(estimate_batch, prices),
             on_progress=how.on_progress,
         )
-        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices, now=how.clock.now())
+        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
         how.on_progress(Progress(stage="reporting"))
-        return _concluded(run, ledger, url, how.rate, how.clock)
+        return _concluded(run, ledger, url, how.rate, clock)
 
 
 @contextlib.contextmanager
@@ -483,6 +576,15 @@ def _address(how: _Sending) -> Iterator[tuple[str, str]]:
 def _read_opt_outs(lists: Paths, run: Run) -> list[OptOutList]:
     region = str(run.manifest["options"]["region"])
     return [read_opt_outs(path, region=region) for path in _paths(lists)]
+
+
+def _user() -> str:
+    """Who is at the keyboard, for the record."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name, as in a container
+        name = f"user {os.getuid()}"
+    return f"{name}@{socket.gethostname()}"
 
 
 def _reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:

@@ -1,9 +1,14 @@
-"""Groups recipients into the least number of requests that says each message to everyone who should hear it."""
+"""Groups recipients into the least number of requests that says each message to everyone who should hear it.
+
+And regroups them when a request was refused because of a number in it, so that it costs the others nothing.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,3 +49,40 @@ def group(messages: NDArray[np.int32], *, batch_size: int) -> Grouping:
         starts.extend(range(first + batch_size, end, batch_size))
         starts.append(end)
     return Grouping(order=order.astype(np.int64), starts=np.array(starts, dtype=np.int64))
+
+
+LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .\-/]?\d){5,}")
+"""What may be a phone number in a provider's message."""
+
+_FEWEST_DIGITS: Final = 7  # of a number without its country: fewer may be anything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regrouping:
+    """``refused`` are the numbers at fault; ``again`` the batches in which the others may be sent."""
+
+    refused: tuple[str, ...]
+    again: tuple[tuple[str, ...], ...]
+
+
+def regroup(numbers: Sequence[str], *, said: str) -> Regrouping:
+    """What to do after a request was refused because of one or more of its ``numbers`` (E.164).
+
+    Numbers that the provider's words ``said`` name are taken out. If none is named, two halves are tried, until the
+    bad number is alone: n numbers with one bad one cost about 2 log2(n) requests.
+    """
+    if len(numbers) == 1:
+        return Regrouping(refused=tuple(numbers), again=())
+    if named := _named(numbers, said):
+        rest = tuple(number for number in numbers if number not in named)
+        return Regrouping(refused=tuple(one for one in numbers if one in named), again=(rest,) if rest else ())
+    half = (len(numbers) + 1) // 2
+    return Regrouping(refused=(), again=(tuple(numbers[:half]), tuple(numbers[half:])))
+
+
+def _named(numbers: Sequence[str], said: str) -> Collection[str]:
+    """Which of the numbers are named: ``+33…``, ``0033…``, ``33…``, or nationally if that can be one only."""
+    written = {re.sub(r"\D", "", one).lstrip("0") for one in LONG_NUMBER.findall(said)}
+    international = {number for number in numbers if number[1:] in written}
+    national = [[number for number in numbers if number.endswith(one)] for one in written if len(one) >= _FEWEST_DIGITS]
+    return international or {meant[0] for meant in national if len(set(meant)) == 1}

@@ -42,6 +42,7 @@ class BatchStatus(StrEnum):
     REFUSED = "refused"  # answered with no: nobody in it was called
     UNKNOWN = "unknown"  # no readable answer: never sent again by itself
     CANCELLED = "cancelled"  # taken back by the user
+    SPLIT = "split"  # refused because of a number in it: its people are in smaller batches now
 
 
 MOVES: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
@@ -51,16 +52,34 @@ MOVES: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
             BatchStatus.QUEUED,  # certainly not sent: never arrived, or the provider asked us to wait
             BatchStatus.ACCEPTED,
             BatchStatus.REFUSED,
+            BatchStatus.SPLIT,
             BatchStatus.UNKNOWN,
         }
     ),
-    # A worker that was given up for lost may still come back with its answer.
-    BatchStatus.UNKNOWN: frozenset({BatchStatus.ACCEPTED, BatchStatus.REFUSED, BatchStatus.QUEUED}),
+    # A worker that was given up for lost may still come back with its answer; else a person settles it.
+    BatchStatus.UNKNOWN: frozenset(
+        {
+            BatchStatus.ACCEPTED,
+            BatchStatus.REFUSED,
+            BatchStatus.SPLIT,
+            BatchStatus.QUEUED,
+            BatchStatus.CANCELLED,
+        }
+    ),
     BatchStatus.ACCEPTED: frozenset({BatchStatus.CANCELLED}),
     BatchStatus.REFUSED: frozenset(),
     BatchStatus.CANCELLED: frozenset(),
+    BatchStatus.SPLIT: frozenset(),
 }
-"""The legal moves of a batch. The ledger refuses every other."""
+"""The legal moves of a batch. The ledger refuses every other, but one: the provider's own late answer overrules what a
+person settled meanwhile."""
+
+
+class Verdict(StrEnum):
+    """What a person found out about a request whose outcome was unknown."""
+
+    SENT = "sent"  # the provider has it: its people count as accepted
+    NOT_SENT = "not-sent"  # the provider does not have it: nobody in it was called
 
 
 class RunStatus(StrEnum):
@@ -152,7 +171,9 @@ class Reply:
     """An attempt's end as the provider module saw it.
 
     ``wait_seconds`` is the provider's own word (Retry-After, rate headers) on when the next request may leave, for
-    every worker. ``body`` is what came back, shortened; it never holds the API key.
+    every worker; ``spent`` says that it is of rate headers that leave nothing of the window, not of a request that was
+    turned away. ``about_number``: refused because of one or more numbers in it, the others can be sent in smaller
+    requests. ``body`` is what came back, shortened; it never holds the API key.
     """
 
     outcome: Outcome
@@ -161,6 +182,8 @@ class Reply:
     http_status: int | None = None
     answer: Answer | None = None
     wait_seconds: float | None = None
+    spent: bool = False
+    about_number: bool = False
     body: str = ""
 
 
@@ -242,9 +265,73 @@ class Stop:
     hint: str = ""
 
 
+class EventKind(StrEnum):
+    """What happened to a run, for its story."""
+
+    JOINED = "joined"  # a worker began
+    LEFT = "left"  # a worker ended, and said so
+    PAUSED = "paused"  # the provider's word, or its silence, made every worker wait
+    STOPPED = "stopped"  # the account or a guard stopped every worker
+    LOST = "lost"  # a worker ended in the middle of a request: the batch is unknown
+    SPLIT = "split"  # a batch was refused because of a number in it
+    SETTLED = "settled"  # a person said what became of an unknown batch
+    LATE = "late"  # an answer came for a batch that was settled or sent again meanwhile
+    WITHDRAWN = "withdrawn"  # people who opted out after the plan left the queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A line of a run's story. ``who`` is a worker, or the person who settled something."""
+
+    at: datetime
+    who: str
+    kind: EventKind
+    text: str
+    batch_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request of a run as the ledger has it. ``ended_at`` and ``outcome`` are ``None`` while it is under way."""
+
+    batch_id: str
+    number: int
+    people: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Outcome | None
+    http_status: int | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpan:
+    """A worker's time on a run; ``requests`` are those that it made."""
+
+    name: str
+    joined_at: datetime
+    seen_at: datetime
+    left_at: datetime | None
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What happened to a run, in order."""
+
+    events: tuple[Event, ...]
+    workers: tuple[WorkerSpan, ...]
+    attempts: tuple[Attempt, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run in figures, as the screen, the JSON and the manifest show it."""
+    """A run in figures, as the screen, the JSON and the manifest show it.
+
+    ``findings`` are sentences about what the provider answered and does not add up; nothing of it is corrected.
+    """
 
     run_id: str
     key: str
@@ -261,13 +348,15 @@ class RunSummary:
     report_dir: str
     ledger: str
     stop: Stop | None = None
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """A moment of the work, for a progress bar: ``stage`` is reading, planning, sending or reporting.
 
-    ``done`` of ``total`` counts rows while reading and batches while sending; ``total`` is 0 when it is not known.
+    ``done`` of ``total`` counts rows while reading and people while sending, as do ``accepted``, ``refused`` and
+    ``unknown``; ``total`` is 0 when it is not known.
     """
 
     stage: str

@@ -1,19 +1,24 @@
-"""The send loop: claim, post, record, in a few threads, until nothing is queued or something says stop.
+"""The send loop: claim, post, record, until nothing is queued or something says stop.
 
-It knows neither HTTP nor SQL nor the time of day: the network, the ledger and the clock come in as arguments.
+It knows neither HTTP nor SQL nor the time of day: the network, the ledger and the clock come in as arguments. Nor does
+it know threads: a lane, which has one request under way at a time, is a generator that says what it wants (post this,
+nap until then) and is told what came of it. ``Sender.drain`` runs lanes in threads; a simulation runs thousands of them
+in one, and days in milliseconds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
+from voicebatch.errors import LedgerError
 from voicebatch.ledger import Claim, Ledger, Wait, Worker
 from voicebatch.models import Batch, Outcome, Progress, RateLimit, Reply
 from voicebatch.pricing import total
@@ -25,6 +30,10 @@ LEASE_MARGIN: Final = 15.0
 
 _LONGEST_NAP: Final = timedelta(seconds=5)  # a waiting worker looks again: another may have changed what it waits for
 _LOOK_AGAIN: Final = timedelta(seconds=0.5)
+_ROUND: Final = timedelta(seconds=1)  # between looks for lost workers while waiting
+_SIGN_OF_LIFE: Final = timedelta(seconds=20)
+_TRY_AGAIN: Final = timedelta(seconds=1)
+_NEVER: Final = threading.Event()
 
 
 class Network(Protocol):
@@ -39,7 +48,7 @@ class Clock(Protocol):
     """The time, and a way to let it pass that a stop cuts short."""
 
     def now(self) -> datetime:
-        """Timezone-aware."""
+        """Timezone-aware, and the same for every worker on the ledger."""
         ...
 
     def wait(self, until: datetime, stop: threading.Event) -> None:
@@ -47,11 +56,38 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A lane wants this sent, once; it is told the reply."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nap:
+    """A lane has nothing to do until then. ``firmly``: a stop does not cut it short."""
+
+    until: datetime
+    reason: str
+    firmly: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """So many lanes are to be run, all to their end."""
+
+    count: int
+
+
+Lane = Generator[Post | Nap, Reply | None, None]
+
+
 @dataclass(kw_only=True)
 class Sender:
     """Sends a run's queued batches. Several may work on one run, in this process or another, through one ledger.
 
     ``timeout_seconds`` is the longest that a request takes; ``stop`` ends the work after the requests in flight.
+    ``max_cost`` is a ceiling in ``currency`` for all workers of the run; ``estimate`` prices a request to some numbers.
     """
 
     ledger: Ledger
@@ -64,40 +100,69 @@ class Sender:
     stop: threading.Event
     concurrency: int = 4
     max_cost: Decimal | None = None
+    currency: str = ""
+    estimate: Callable[[Sequence[str]], Decimal | None] = lambda _: None
+    is_gone: Callable[[Worker], bool] = Worker.is_gone
     on_progress: Callable[[Progress], None] = lambda _: None
     _board: _Board = field(init=False)
+    _looked_at: datetime | None = field(init=False, default=None)
+    _seen_at: datetime | None = field(init=False, default=None)
 
     def drain(self, run_id: str, start: Progress) -> None:
         """Returns when nothing of the run is queued or under way, or when it is stopped.
 
         ``start`` is what was done before. Raises ``LedgerError`` when the ledger fails: then nothing more is sent.
         """
+        self.begin(run_id, start)
+        try:
+            for step in self.rounds(run_id):
+                match step:
+                    case Lanes(count=count):
+                        self._run_threads(run_id, count)
+                    case Nap() as nap:
+                        self._wait(nap)
+        finally:
+            with contextlib.suppress(LedgerError):  # what matters was recorded, or has raised before
+                self.end(run_id)
+
+    def begin(self, run_id: str, start: Progress) -> None:
+        """Joins the run's workers."""
         self._board = _Board(start, self.on_progress)
+        self.ledger.join(
+            run_id,
+            worker=self.worker,
+            now=self.clock.now(),
+            max_cost=self.max_cost,
+            currency=self.currency,
+            is_gone=self.is_gone,
+        )
+
+    def end(self, run_id: str) -> None:
+        """Leaves the run's workers."""
+        self.ledger.leave(run_id, worker=self.worker, now=self.clock.now())
+
+    def rounds(self, run_id: str) -> Generator[Lanes | Nap, None, None]:
+        """All of the work: lanes until nobody has anything under way any more."""
+        pause = _LOOK_AGAIN
         while True:
-            self.ledger.give_up_lost(now=self.clock.now(), is_gone=Worker.is_gone)
-            self._run_threads(run_id)
+            self.ledger.give_up_lost(now=self.clock.now(), is_gone=self.is_gone)
+            yield Lanes(count=self.concurrency)
             if self.stop.is_set() or not self.ledger.is_busy(run_id):
                 return
-            self._nap(self.clock.now() + _LOOK_AGAIN, "another worker has requests under way")
+            yield self._nap(self.clock.now() + pause, "another worker has requests under way")
+            pause = min(2 * pause, _LONGEST_NAP)
 
-    def _run_threads(self, run_id: str) -> None:
-        failed = threading.Event()
-        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="send") as pool:
-            workers = [pool.submit(self._work, run_id, failed) for _ in range(self.concurrency)]
-            try:
-                wait(workers, return_when=FIRST_EXCEPTION)
-            finally:
-                failed.set()  # all are done, or one failed and the others finish what they have in flight
-        for worker in workers:
-            worker.result()
-
-    def _work(self, run_id: str, failed: threading.Event) -> None:
+    def lane(self, run_id: str, failed: threading.Event = _NEVER) -> Lane:
+        """One request after another, until nothing is queued, ``stop`` is set or another lane ``failed``."""
         while not (self.stop.is_set() or failed.is_set()):
             match self._claim(run_id):
                 case Claim() as claim:
-                    self._send(claim)
+                    reply = yield Post(batch=claim.batch)
+                    assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
+                    yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):
-                    self._nap(until, reason)
+                    yield self._nap(until, reason)
+                    self._look_around(run_id)
                 case None:
                     return
 
@@ -109,19 +174,70 @@ class Sender:
             limits=self.limits,
             now=self.clock.now(),
             lease_seconds=self.timeout_seconds + LEASE_MARGIN,
-            max_cost=self.max_cost,
         )
 
-    def _send(self, claim: Claim) -> None:
-        reply = self.network.send(claim.batch)
-        self.ledger.record(claim, reply, now=self.clock.now())
-        # Neither the reason nor the body: the provider may have put a number into them.
-        _LOG.info("batch %s: %s %s", claim.batch.id, reply.outcome, reply.code)
-        self._board.count(reply)
+    def _record(self, claim: Claim, reply: Reply) -> Generator[Nap, None, None]:
+        """Tries until somebody takes the batch for lost: an answer that is not recorded is an unknown outcome."""
+        while True:
+            now = self.clock.now()
+            try:
+                decided = self.ledger.record(claim, reply, now=now, limits=self.limits, estimate=self.estimate)
+            except LedgerError as error:
+                if error.__cause__ is None or now >= claim.lease_until:
+                    _LOG.error("batch %s: %s, and this could not be recorded", claim.batch.id, _in_short(reply))
+                    raise
+                yield Nap(until=now + _TRY_AGAIN, reason=error.message, firmly=True)
+            else:
+                _LOG.info("batch %s: %s", claim.batch.id, _in_short(reply))
+                self._board.count(reply, decided)
+                return
 
-    def _nap(self, until: datetime, reason: str) -> None:
+    def _look_around(self, run_id: str) -> None:
+        """While waiting: others may be lost, and with them slots; and they may wonder whether we are."""
+        now = self.clock.now()
+        if self._looked_at is None or now >= self._looked_at + _ROUND:
+            self._looked_at = now
+            self.ledger.give_up_lost(now=now, is_gone=self.is_gone)
+        if self._seen_at is None or now >= self._seen_at + _SIGN_OF_LIFE:
+            self._seen_at = now
+            self.ledger.seen(run_id, worker=self.worker, now=now)
+
+    def _nap(self, until: datetime, reason: str) -> Nap:
         self._board.waiting(until, reason)
-        self.clock.wait(min(until, self.clock.now() + _LONGEST_NAP), self.stop)
+        return Nap(until=min(until, self.clock.now() + _LONGEST_NAP), reason=reason)
+
+    # In threads
+
+    def _run_threads(self, run_id: str, count: int) -> None:
+        failed = threading.Event()
+        with ThreadPoolExecutor(count, thread_name_prefix="send") as pool:
+            workers = [pool.submit(self._run, self.lane(run_id, failed)) for _ in range(count)]
+            try:
+                wait(workers, return_when=FIRST_EXCEPTION)
+            finally:
+                failed.set()  # all are done, or one failed and the others finish what they have in flight
+        for worker in workers:
+            worker.result()
+
+    def _run(self, lane: Lane) -> None:
+        reply: Reply | None = None
+        with contextlib.suppress(StopIteration):
+            while True:
+                match lane.send(reply):
+                    case Post(batch=batch):
+                        reply = self.network.send(batch)
+                    case Nap() as nap:
+                        reply = None
+                        self._wait(nap)
+
+    def _wait(self, nap: Nap) -> None:
+        self.clock.wait(nap.until, _NEVER if nap.firmly else self.stop)
+
+
+def _in_short(reply: Reply) -> str:
+    """Neither the reason nor the body: the provider may have put a number into them."""
+    campaign = f" as campaign {reply.answer.campaign_id}" if reply.answer else ""
+    return f"{reply.outcome} {reply.code}".strip() + campaign
 
 
 class _Board:
@@ -133,17 +249,17 @@ class _Board:
         self._lock = threading.Lock()
         show(start)
 
-    def count(self, reply: Reply) -> None:
+    def count(self, reply: Reply, people: int) -> None:
         with self._lock:
             now = self._progress
             if reply.answer:
                 now = replace(now, cost=total((now.cost, reply.answer.cost)), currency=reply.answer.currency)
             self._progress = replace(
                 now,
-                done=now.done + (reply.outcome in {Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN}),
-                accepted=now.accepted + (reply.outcome is Outcome.ACCEPTED),
-                refused=now.refused + (reply.outcome is Outcome.REFUSED),
-                unknown=now.unknown + (reply.outcome is Outcome.UNKNOWN),
+                done=now.done + people,
+                accepted=now.accepted + people * (reply.outcome is Outcome.ACCEPTED),
+                refused=now.refused + people * (reply.outcome is Outcome.REFUSED),
+                unknown=now.unknown + people * (reply.outcome is Outcome.UNKNOWN),
                 waiting_until=None,
                 waiting_for="",
             )

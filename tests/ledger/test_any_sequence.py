@@ -90,7 +90,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(target=claims)
     def claim(self) -> object:
         claimed = self.ledger.claim(
-            "run", worker=FAR, limiter="l", limits=LIMITS, now=self.now, lease_seconds=LEASE, max_cost=None
+            "run", worker=FAR, limiter="l", limits=LIMITS, now=self.now, lease_seconds=LEASE
         )
         if not isinstance(claimed, Claim):
             return multiple()
@@ -135,7 +135,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule()
     def go_on(self) -> None:
-        self.ledger.let_go_on("run", now=self.now)
+        self.ledger.join("run", worker=FAR, now=self.now)
         self.stopped = False
 
     @invariant()
@@ -153,7 +153,7 @@ class AnySequence(RuleBasedStateMachine):
     def charges_are_of_accepted_batches_once(self) -> None:
         accepted = [self.sizes[one] for one, status in self.status.items() if status is BatchStatus.ACCEPTED]
         assert sorted(charge.messages for charge, _ in self.ledger.charges("run")) == sorted(accepted)
-        assert sum(cost for _, _, cost, _ in self.ledger.answers("run")) == UNIT * sum(accepted)
+        assert sum(answer.cost for answer in self.ledger.answers("run")) == UNIT * sum(accepted)
 
     @invariant()
     def slots_are_held_by_whatever_is_under_way(self) -> None:

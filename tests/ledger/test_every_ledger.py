@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebatch.errors import InputError, LedgerError, UsageError
-from voicebatch.ledger import Claim, Ledger, NewBatch, NewRow, NewRun, Wait, Worker
+from voicebatch.ledger import AnswerLine, Claim, Ledger, NewBatch, NewRow, NewRun, Wait, Worker
 from voicebatch.models import (
     Batch,
     BatchStatus,
@@ -53,7 +53,10 @@ LONG: Final = st.decimals(min_value=0, max_value=10**11, places=30)
 
 
 def take(ledger: Ledger, run: NewRun, now: datetime, *limits: RateLimit, **options: Any) -> Claim | Wait | None:
-    given_options = {"worker": ME, "limiter": "limiter", "lease_seconds": 60.0, "max_cost": None, **options}
+    """``max_cost`` is set before, as by a worker who joins with it."""
+    if max_cost := options.pop("max_cost", None):
+        ledger.join(run.id, worker=ME, now=now, max_cost=max_cost, currency="EUR")
+    given_options = {"worker": ME, "limiter": "limiter", "lease_seconds": 60.0, **options}
     return ledger.claim(run.id, limits=limits or (WIDE,), now=now, **given_options)
 
 
@@ -192,7 +195,7 @@ def test_threads_never_claim_the_same_batch(ledger: Ledger, make_run: MakeRun, n
 CLAIM_ALL: Final = """
 import sys
 from datetime import datetime
-from voicebatch.ledger import Claim, Ledger, Worker
+from voicebatch.ledger import AnswerLine, Claim, Ledger, Worker
 from voicebatch.models import RateLimit
 ledger = Ledger(sys.argv[1])
 print("ready", flush=True)
@@ -265,7 +268,9 @@ def test_a_yes_is_kept_with_its_figures(ledger: Ledger, make_run: MakeRun, noon:
     ledger.record(claimed, reply, now=noon + SECOND)
     assert reply.answer is not None
     assert ledger.charges(run.id) == [(reply.answer.charges[0], "EUR")]
-    assert ledger.answers(run.id) == [(2, 2, Decimal("0.2400"), "EUR")]
+    assert ledger.answers(run.id) == [
+        AnswerLine(claimed.batch.id, 2, 2, Decimal("0.2400"), "EUR", Decimal("0.2400"), 2, Decimal("0.2400"))
+    ]
     accepted = [line for line in ledger.rows(run.id) if line.status is RowStatus.ACCEPTED]
     assert {(line.campaign_id, line.accepted_at) for line in accepted} == {(reply.answer.campaign_id, noon + SECOND)}
     assert ledger.unit_costs(sandbox=False).units == {"33": Decimal("0.1200")}
@@ -304,7 +309,7 @@ def test_every_digit_survives(
     kept = [(one.unit_cost, one.cost, one.seconds) for one, _ in ledger.charges(run.id)]
     digits = [[figure.as_tuple() for figure in line] for line in kept]
     assert digits == [[figure.as_tuple() for figure in line] for line in figures]  # 0.1200 stays 0.1200
-    assert ledger.answers(run.id)[0][2] == figures[0][1]
+    assert ledger.answers(run.id)[0].cost == figures[0][1]
 
 
 # Limits
@@ -418,7 +423,7 @@ def test_while_nothing_arrives_everyone_rests_as_long_again_and_then_the_run_sto
 def test_a_run_that_is_resumed_has_all_the_patience_again(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
     run, tomorrow = queued(ledger, make_run(1, 1), noon), noon + timedelta(days=1)
     ledger.record(claim(ledger, run, noon), NOT_SENT, now=noon)
-    ledger.let_go_on(run.id, now=tomorrow)
+    ledger.join(run.id, worker=ME, now=tomorrow)
     ledger.record(claim(ledger, run, tomorrow), NOT_SENT, now=tomorrow)
     assert ledger.find(run.id).stop is None
     assert wait(ledger, run, tomorrow).until == tomorrow + SECOND
@@ -450,7 +455,7 @@ def test_the_account_stops_every_worker_and_leaves_the_rest_queued(
     assert (stop.kind, "0612345678" in stop.message) == ("account", False)
     counts = ledger.row_counts(run.id)
     assert (counts.queued, counts.accepted) == (2, 1)
-    ledger.let_go_on(run.id, now=noon)
+    ledger.join(run.id, worker=ME, now=noon)
     assert ledger.find(run.id).stop is None
     assert claim(ledger, run, noon).attempt_id == f"{stopped.batch.id}.2"
 
@@ -474,7 +479,7 @@ def test_the_ceiling_is_never_passed_however_claims_and_answers_interleave(
                 may_cost += Decimal(unit)
             elif may_cost + Decimal(unit) > ceiling:
                 assert ledger.find(run.id).stop is not None
-                ledger.let_go_on(run.id, now=noon)
+                ledger.join(run.id, worker=ME, now=noon)
         elif open_claims:
             ledger.record(open_claims.pop(0), replies[answer], now=now)
             may_cost -= Decimal(unit) if answer in {"refused", "throttled"} else 0
@@ -504,13 +509,14 @@ def test_a_ceiling_is_compared_to_the_last_digit(
     assert isinstance(second, Claim) == (2 * Fraction(estimate) <= Fraction(max(estimate, other)))
 
 
-def test_estimates_are_set_anew_for_what_is_queued(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
+def test_estimates_are_set_anew_for_what_is_queued_and_under_way(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
     run = queued(ledger, make_run(2, 3), noon)
     claim(ledger, run, noon)
     ledger.set_estimates(run.id, lambda numbers: Decimal(len(numbers)))
-    assert take(ledger, run, noon, max_cost=Decimal("2.9")) is None
-    ledger.let_go_on(run.id, now=noon)
-    assert len(claim(ledger, run, noon, max_cost=Decimal(3)).batch.numbers) == 3
+    assert take(ledger, run, noon, max_cost=Decimal("4.9")) is None
+    assert len(claim(ledger, run, noon, max_cost=Decimal(5)).batch.numbers) == 3
 
 
 def test_what_is_unknown_counts_for_the_ceiling_even_when_its_price_comes_later(
@@ -654,8 +660,8 @@ def test_rows_charges_answers_and_counts_agree(
     assert rows == RowCounts(
         total=len(lines), **{status: sum(line.status is status for line in lines) for status in RowStatus}
     )
-    assert sum(size for size, *_ in ledger.answers(run.id)) == rows.accepted
-    assert sum(messages for _, messages, _, _ in ledger.answers(run.id)) == rows.accepted
+    assert sum(answer.size for answer in ledger.answers(run.id)) == rows.accepted
+    assert sum(answer.messages for answer in ledger.answers(run.id)) == rows.accepted
     assert sum(charge.messages for charge, _ in ledger.charges(run.id)) == rows.accepted
     assert requests.planned == len(outcomes)
     assert requests.accepted == len(ledger.answers(run.id)) == outcomes.count("yes")

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sqlite3
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Table, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from voicebatch.errors import LedgerError, UsageError
+from voicebatch.ledger import postgresql, sqlite
+from voicebatch.ledger.kinds import PATIENCE, WRITE, Kind
+from voicebatch.ledger.tables import metadata
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """The migrations, oldest first. A ledger at any other revision was made by a newer voicebatch."""
 
-_LOCK_SECONDS: Final = 30
-_CONNECTIONS: Final = 100  # more than the requests in flight: none waits for another's connection
-_READ_ONLY: Final = "voicebatch_read_only"
+_KINDS: Final[Mapping[str, Kind]] = {"sqlite": sqlite, "postgresql": postgresql}
+_DRIVERS: Final = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
+"""How people begin a URL, and who understands it."""
+
+_LONG_NUMBER: Final = re.compile(r"\+?\d{7,}")  # may be a phone number, and a message is shown
 
 
 def parse_url(url: str) -> URL:
@@ -29,45 +38,52 @@ def parse_url(url: str) -> URL:
     if "://" not in url:
         return URL.create("sqlite+pysqlite", database=url)
     try:
-        return make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         shown = re.sub("//.*@", "//***@", url)  # a password must not be shown
         raise UsageError(
             f"--ledger {shown!r} is not a database URL.", hint="sqlite+pysqlite:////path/to/file"
         ) from error
+    if parsed.drivername not in _DRIVERS:
+        raise UsageError(
+            f"--ledger cannot be on {parsed.drivername!r}: a ledger is an SQLite file or a PostgreSQL database.",
+            hint="--ledger PATH or --ledger postgresql://USER@HOST/DATABASE",
+        )
+    return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
 def open_engine(url: URL) -> Engine:
-    """An engine whose every commit is on the disk before it returns. Creates the file, private to its owner."""
-    if url.get_backend_name() != "sqlite":
-        raise UsageError("This version keeps its ledger in SQLite only.", hint="Use a path or sqlite+pysqlite:///…")
-    if not url.database or url.database == ":memory:":
-        raise UsageError("A ledger in memory would forget who was called.", hint="Name a file: --ledger PATH")
-    _make_private_file(url)
-    try:
-        engine = create_engine(
-            url, connect_args={"timeout": _LOCK_SECONDS}, max_overflow=_CONNECTIONS, hide_parameters=True
-        )
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UsageError(f"--ledger needs a database driver that is not installed: {error}") from error
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    """An engine whose every commit is on the disk before it returns. Creates a file, but no server's database."""
+    return _kind(url).open_engine(url)
 
 
 def exists(url: URL) -> bool:
     """Whether there is a ledger at all, without making one."""
+    if url.get_backend_name() == "sqlite":
+        return sqlite.exists(url)
+    engine = open_engine(url)
     try:
-        return bool(url.database) and Path(str(url.database)).exists()
-    except (OSError, ValueError) as error:
-        raise LedgerError(f"The ledger cannot be there: {error}.", hint="Name another place: --ledger PATH") from error
+        with transaction(engine, write=False) as connection:
+            return _is_ledger(_tables(connection))
+    finally:
+        engine.dispose()
 
 
 @contextlib.contextmanager
-def transaction(engine: Engine, *, write: bool = True) -> Iterator[Connection]:
-    """One transaction. A writing one takes SQLite's lock at once, so that what it read is still true when it writes."""
+def transaction(engine: Engine, *, write: bool = True, patience: float | None = None) -> Iterator[Connection]:
+    """One transaction. A reading one sees one moment, however many statements it needs.
+
+    A writing one takes SQLite's lock at once, so that what it read is still true when it writes; in PostgreSQL it has
+    to lock the rows that it decides by. ``patience`` is for how many seconds it waits for a lock, 30 unless the URL
+    says otherwise.
+    """
+    kind = _kind(engine.url)
+    kind.check_place(engine)
+    wishes = {**(kind.WRITING if write else kind.READING), WRITE: write}
+    if patience is not None:
+        wishes[PATIENCE] = patience
     with translated(engine.url), engine.connect() as plain:
-        connection = plain.execution_options(**{_READ_ONLY: not write})
+        connection = plain.execution_options(**wishes)
         with connection.begin():
             yield connection
 
@@ -78,18 +94,14 @@ def translated(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise LedgerError(
-            f"The ledger {show(url)} cannot be used: {cause}.",
-            hint="Nothing is sent without it. Check its disk and your right to write to it, or name another: --ledger",
-        ) from error
+        failure = _kind(url).explain(getattr(error, "orig", None) or error)
+        what = _LONG_NUMBER.sub("…", failure.what)
+        raise LedgerError(f"The ledger {show(url)} cannot be used: {what}.", hint=failure.hint) from error
 
 
 def show(url: URL) -> str:
     """The ledger as a person may see it: a file's path, or a URL without its password."""
-    if url.get_backend_name() == "sqlite" and url.database:
-        return str(url.database)
-    return url.render_as_string(hide_password=True)
+    return _kind(url).show(url)
 
 
 def show_url(url: str) -> str:
@@ -97,12 +109,42 @@ def show_url(url: str) -> str:
     return show(parse_url(url))
 
 
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts what is not there yet, by its key; what is there stays as it is."""
+    connection.execute(_kind(connection.engine.url).insert_new_into(table), rows)
+
+
+def copy_in(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Inserts millions of rows through the driver's bulk path. Values are as the driver takes them."""
+    quote = connection.dialect.identifier_preparer.quote
+    _kind(connection.engine.url).copy_in(connection, quote(table.name), [quote(name) for name in columns], rows)
+
+
+def lock_enqueueing(connection: Connection) -> None:
+    """Until the transaction's end nobody else enqueues."""
+    _kind(connection.engine.url).lock_alone(connection, "enqueue")
+
+
+def check_integrity(engine: Engine) -> None:
+    """Raises ``LedgerError`` when an SQLite file is damaged. Reads all of it; a server looks after itself."""
+    with transaction(engine, write=False) as connection:
+        _kind(engine.url).check_integrity(connection)
+
+
 def migrate(engine: Engine) -> None:
     """Brings the tables to the newest revision, in one transaction; does nothing when they are."""
-    with transaction(engine, write=False) as connection:
-        revision = _revision(connection, engine.url)
-    if revision != REVISIONS[-1]:
-        _upgrade(engine)
+    try:
+        with transaction(engine, write=False) as connection:
+            revision = _revision(connection, engine.url)
+        if revision != REVISIONS[-1]:
+            _upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _kind(url: URL) -> Kind:
+    return _KINDS[url.get_backend_name()]
 
 
 def _upgrade(engine: Engine) -> None:
@@ -112,16 +154,16 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with transaction(engine) as connection:
+        _kind(engine.url).lock_alone(connection, "migrate")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 def _revision(connection: Connection, url: URL) -> str | None:
-    tables = set(inspect(connection).get_table_names())
-    if not tables:
+    tables = _tables(connection)
+    if not _is_ledger(tables):
+        _refuse_strangers(_kind(url).strangers(tables, set(metadata.tables)), url)
         return None
-    if "alembic_version" not in tables:
-        raise LedgerError(f"{show(url)} is a database, but no ledger of voicebatch.", hint="Name another: --ledger")
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision is not None and revision not in REVISIONS:
         raise LedgerError(
@@ -131,43 +173,17 @@ def _revision(connection: Connection, url: URL) -> str | None:
     return revision
 
 
-def _make_private_file(url: URL) -> None:
-    """The file holds phone numbers: nobody else on the machine may read it."""
-    path = Path(str(url.database))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
-            path.touch(mode=0o600)
-    except OSError as error:
-        raise LedgerError(
-            f"The ledger {path} cannot be written: {error.strerror}.", hint="Name another place: --ledger PATH"
-        ) from error
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
 
 
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
-    mode = _write_ahead(connection)
-    if mode != "wal":
+def _is_ledger(tables: set[str]) -> bool:
+    return "alembic_version" in tables and not tables.isdisjoint(metadata.tables)
+
+
+def _refuse_strangers(tables: set[str], url: URL) -> None:
+    if tables:
         raise LedgerError(
-            f"The ledger's file system cannot keep a write-ahead log (SQLite says {mode!r}).",
-            hint="Put the ledger on a local disk: --ledger PATH",
+            f"{show(url)} is a database, but no ledger of voicebatch: it has another program's {min(tables)!r}.",
+            hint="Name another, or one of its schemas: --ledger URL",
         )
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> str:
-    """Asks for a write-ahead log. SQLite itself does not wait while another process just opens the same new file."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,52 +1,81 @@
-"""The queue's three moves, each inside one short transaction: claim, record, give up what is lost.
+"""Two of the queue's moves, each in one short transaction: claim a batch, give up what is lost.
+
+The third, ``recording``, has a module of its own.
 
 This is the order of writes that makes a crash safe: a batch is committed as ``sending``, with its slot of the rate
 limit, before its request leaves; its answer, its charges and the end of its slot are committed together afterwards.
 Whatever dies in between leaves the batch in ``sending``, from where it becomes ``unknown``, never ``queued``.
+
+Locks are taken in one order everywhere: the run, its batches, the limiter. The run's lock makes its workers take turns
+for some milliseconds, and so share its stop and its ceiling; the limiter's does so for all runs that share a limit.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from voicebatch.errors import LedgerError
-from voicebatch.ledger.tables import attempts, batches, charges, limiters, messages, runs
+from voicebatch.ledger import engine as databases
+from voicebatch.ledger import events
+from voicebatch.ledger.tables import attempts, batches, limiters, messages, runs
 from voicebatch.ledger.workers import Worker
-from voicebatch.models import MOVES, Answer, Batch, BatchStatus, Channel, Message, Outcome, RateLimit, Reply, Stop
-from voicebatch.pacing import Usage, back_off
+from voicebatch.models import Batch, BatchStatus, Channel, EventKind, Message, Outcome, RateLimit, Stop
+from voicebatch.pacing import Usage
 from voicebatch.pricing import total
 
-_NEXT: Final[dict[Outcome, BatchStatus]] = {
-    Outcome.ACCEPTED: BatchStatus.ACCEPTED,
-    Outcome.REFUSED: BatchStatus.REFUSED,
-    Outcome.UNKNOWN: BatchStatus.UNKNOWN,
-    Outcome.ACCOUNT: BatchStatus.QUEUED,
-    Outcome.THROTTLED: BatchStatus.QUEUED,
-    Outcome.NOT_SENT: BatchStatus.QUEUED,
-}
-"""Where an attempt's outcome moves its batch."""
-
-_LONG_NUMBER: Final = re.compile(
-    r"\+?\d(?:[ .\-/]?\d){5,}"
-)  # a provider's message may hold a phone number, and this one is shown
-_UNREACHABLE: Final = timedelta(seconds=15)  # then the run stops
 _POLL_SECONDS: Final = 1.0
 _LOST: Final = "the process that sent it ended before it had an answer"
+
+# Statements are built once: building them for every request would cost more than running them.
+_OF_RUN: Final = ("id", "channel", "stop_kind", "max_cost", "max_cost_currency", "committed", "resumed_at")
+LOCK_RUN: Final = select(*(runs.c[name] for name in _OF_RUN)).where(runs.c.id == bindparam("run_id")).with_for_update()
+SET_RUN: Final = update(runs).where(runs.c.id == bindparam("of_run"))
+SET_BATCH: Final = update(batches).where(batches.c.id == bindparam("of_batch"))
+SET_ATTEMPT: Final = update(attempts).where(attempts.c.id == bindparam("of_attempt"))
+_ADD_ATTEMPT: Final = attempts.insert()
+_NEXT_QUEUED: Final = (
+    select(batches, messages.c.text, messages.c.audio, messages.c.lang, messages.c.speech_rate, messages.c.schedule)
+    .select_from(batches.join(messages))
+    .where(batches.c.run_id == bindparam("run_id"), batches.c.status == BatchStatus.QUEUED)
+    .order_by(batches.c.ordinal)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=batches)
+)
+_LOCK_LIMITER: Final = select(limiters).where(limiters.c.name == bindparam("limiter")).with_for_update()
+_COUNTED: Final = (attempts.c.limiter == bindparam("limiter"), attempts.c.counted == 1)
+_UNDER_WAY: Final = select(func.count()).where(*_COUNTED, attempts.c.ended_at.is_(None))
+_RECENT: Final = (*_COUNTED, attempts.c.ended_at > bindparam("since"))
+_RECENT_COUNT: Final = select(func.count()).where(*_RECENT)
+_NTH_LATEST_END: Final = (
+    select(attempts.c.ended_at).where(*_RECENT).order_by(attempts.c.ended_at.desc()).limit(1).offset(bindparam("nth"))
+)
+_OPEN_ATTEMPTS: Final = (
+    select(attempts.c.id, attempts.c.batch_id, attempts.c.worker, attempts.c.lease_until, batches.c.run_id)
+    .select_from(attempts.join(batches))
+    .where(batches.c.status == BatchStatus.SENDING, attempts.c.ended_at.is_(None))
+)
+_OF_THE_RUN: Final = batches.c.run_id == bindparam("run_id")
+_UNDER_WAY_IN_RUN: Final = select(batches.c.id).where(_OF_THE_RUN, batches.c.status == BatchStatus.SENDING).limit(1)
+_MAY_BE_CLAIMED: Final = (
+    select(batches.c.id)
+    .select_from(batches.join(runs))
+    .where(_OF_THE_RUN, batches.c.status == BatchStatus.QUEUED, runs.c.stop_kind.is_(None))
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A batch that this worker may send now, once."""
+    """A batch that this worker may send now, once. Until ``lease_until`` nobody takes it for lost."""
 
     batch: Batch
     attempt_id: str
+    lease_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,112 +95,131 @@ def claim(
     limits: Sequence[RateLimit],
     now: datetime,
     lease_seconds: float,
-    max_cost: Decimal | None,
 ) -> Claim | Wait | None:
     """See ``Ledger.claim``."""
-    run = connection.execute(select(runs).where(runs.c.id == run_id).with_for_update()).one()
+    run = connection.execute(LOCK_RUN, {"run_id": run_id}).one()
     if run.stop_kind:
         return None
-    found = connection.execute(_next_queued(run_id)).first()
+    found = connection.execute(_NEXT_QUEUED, {"run_id": run_id}).first()
     if found is None:
         return None
-    committed = total((run.committed, found.estimate or Decimal(0)))
-    if max_cost is not None and committed > max_cost:
-        set_stop(connection, run_id, _ceiling(max_cost, committed))
+    if stop := _why_too_dear(run, found):
+        set_stop(connection, run_id, stop, who=str(worker), now=now)
         return None
     if wait := _must_wait(connection, limiter, limits, now):
         return wait
-    connection.execute(update(runs).where(runs.c.id == run_id).values(committed=committed))
-    return _take(connection, found, run.channel, worker, limiter, now, lease_seconds)
+    if found.estimate:
+        commit_cost(connection, run, found.estimate)
+    return _take(connection, found, run.channel, worker, limiter, now, now + timedelta(seconds=lease_seconds))
 
 
-def record(connection: Connection, claim: Claim, reply: Reply, *, now: datetime) -> None:
-    """See ``Ledger.record``."""
-    batch = connection.execute(select(batches).where(batches.c.id == claim.batch.id).with_for_update()).one()
-    attempt = connection.execute(select(attempts).where(attempts.c.id == claim.attempt_id)).one()
-    connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(_attempt_end(reply, now)))
-    if reply.answer:
-        _insert_charges(connection, attempt.id, reply.answer)
-    if attempt.number == batch.attempts:  # else a person had it sent again meanwhile, and that attempt decides
-        _move(connection, batch, reply, now)
-    _settle_cost(connection, batch, reply)
-    unreachable = _unreachable_for(connection, batch.run_id, attempt.limiter, reply, now)
-    if wait := _wished_wait(reply, unreachable):
-        _pause(connection, attempt.limiter, now + wait, reply.reason)
-    if stop := _stop_for(reply, unreachable):
-        set_stop(connection, batch.run_id, stop)
-
-
-def give_up_lost(connection: Connection, *, now: datetime, is_gone: Callable[[Worker], bool]) -> int:
-    """See ``Ledger.give_up_lost``."""
-    open_attempts = (
-        select(attempts.c.id, attempts.c.batch_id, attempts.c.worker, attempts.c.lease_until)
-        .select_from(attempts.join(batches))
-        .where(batches.c.status == BatchStatus.SENDING, attempts.c.ended_at.is_(None))
-    )
-    lost = [
+def find_lost(connection: Connection, *, now: datetime, is_gone: Callable[[Worker], bool]) -> Sequence[Any]:
+    """The open attempts of workers that are gone, or past their lease."""
+    return [
         attempt
-        for attempt in connection.execute(open_attempts).all()
+        for attempt in connection.execute(_OPEN_ATTEMPTS).all()
         if attempt.lease_until <= now or is_gone(Worker.parse(attempt.worker))
     ]
+
+
+def give_up_lost(connection: Connection, run_id: str, *, now: datetime, is_gone: Callable[[Worker], bool]) -> int:
+    """See ``Ledger.give_up_lost``; of one run."""
+    connection.execute(LOCK_RUN, {"run_id": run_id})
+    lost = [attempt for attempt in find_lost(connection, now=now, is_gone=is_gone) if attempt.run_id == run_id]
     for attempt in lost:
         _lose(connection, attempt, now)
     return len(lost)
 
 
+def is_sending(connection: Connection, run_id: str) -> bool:
+    """Whether some batch is under way."""
+    return connection.execute(_UNDER_WAY_IN_RUN, {"run_id": run_id}).first() is not None
+
+
+def is_busy(connection: Connection, run_id: str) -> bool:
+    """Whether some batch is under way, or queued with nothing that stops it."""
+    claimable = connection.execute(_MAY_BE_CLAIMED, {"run_id": run_id}).first()
+    return claimable is not None or is_sending(connection, run_id)
+
+
 def usage(connection: Connection, limiter: str, limit: RateLimit, now: datetime) -> Usage:
     """What is taken of a limit: requests without a known end, and those that ended within the window."""
-    counted = select(func.count()).select_from(attempts).where(attempts.c.limiter == limiter, attempts.c.counted == 1)
-    under_way = connection.execute(counted.where(attempts.c.ended_at.is_(None))).scalar_one()
-    recent = connection.execute(counted.where(_within(limit, now))).scalar_one()
+    since = now - timedelta(seconds=limit.seconds)
+    under_way = connection.execute(_UNDER_WAY, {"limiter": limiter}).scalar_one()
+    recent = connection.execute(_RECENT_COUNT, {"limiter": limiter, "since": since}).scalar_one()
     return Usage(limit=limit, open=under_way, recent=recent)
 
 
-def set_stop(connection: Connection, run_id: str, stop: Stop | None) -> None:
+def set_stop(connection: Connection, run_id: str, stop: Stop | None, *, who: str, now: datetime) -> None:
     """Tells every worker of the run to stop, and why; ``None`` lets them go on."""
     kind, message, hint = (stop.kind, stop.message, stop.hint) if stop else (None, None, None)
     values = {"stop_kind": kind, "stop_message": message, "stop_hint": hint}
-    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+    connection.execute(SET_RUN, {"of_run": run_id, **values})
+    if stop:
+        events.tell(connection, run_id, EventKind.STOPPED, stop.message, who=who, at=now)
+
+
+def commit_cost(connection: Connection, run: Row[Any], *amounts: Decimal) -> None:
+    """Adds to what the run, whose lock is held, is committed to. Only once in a transaction."""
+    connection.execute(SET_RUN, {"of_run": run.id, "committed": total((run.committed, *amounts))})
+
+
+def reason_of(batch: Row[Any], status: BatchStatus, reason: str) -> str:
+    """Of what is unknown, when it left too: that is how a person finds it at the provider's."""
+    if status is not BatchStatus.UNKNOWN or batch.contacted_at is None:
+        return reason
+    return f"{reason}; the request left at {batch.contacted_at.isoformat(timespec='seconds')}"
 
 
 # Claiming
 
 
-def _next_queued(run_id: str) -> Select[Any]:
-    return (
-        select(batches, messages.c.text, messages.c.audio, messages.c.lang, messages.c.speech_rate, messages.c.schedule)
-        .select_from(batches.join(messages))
-        .where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
-        .order_by(batches.c.ordinal)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=batches)
+def _why_too_dear(run: Row[Any], batch: Row[Any]) -> Stop | None:
+    if run.max_cost is None:
+        return None
+    if batch.estimate is None:
+        return Stop(
+            kind="guard",
+            message=f"--max-cost {run.max_cost} needs a price for every country, and one is missing for what is next.",
+            hint="The rest is still queued. To go on: voicebatch resume RUN with --max-cost and --price-table",
+        )
+    committed = total((run.committed, batch.estimate))
+    if committed <= run.max_cost:
+        return None
+    return Stop(
+        kind="guard",
+        message=f"The next request could bring the cost to {committed}, above --max-cost {run.max_cost}.",
+        hint="The rest is still queued. To go on: voicebatch resume RUN with a higher --max-cost",
     )
 
 
 def _must_wait(connection: Connection, limiter: str, limits: Sequence[RateLimit], now: datetime) -> Wait | None:
-    pause = connection.execute(select(limiters).where(limiters.c.name == limiter).with_for_update()).first()
-    if pause and pause.paused_until and pause.paused_until > now:
+    pause = _lock_limiter(connection, limiter)
+    if pause.paused_until and pause.paused_until > now:
         return Wait(until=pause.paused_until, reason=pause.reason)
-    waits = [_slot_wait(connection, limiter, limit, now) for limit in limits]
+    under_way = connection.execute(_UNDER_WAY, {"limiter": limiter}).scalar_one()
+    waits = [_slot_wait(connection, limiter, limit, under_way, now) for limit in limits]
     return max((wait for wait in waits if wait), key=lambda wait: wait.until, default=None)
 
 
-def _slot_wait(connection: Connection, limiter: str, limit: RateLimit, now: datetime) -> Wait | None:
-    taken = usage(connection, limiter, limit, now)
-    if not taken.full:
-        return None
+def _lock_limiter(connection: Connection, limiter: str) -> Row[Any]:
+    found = connection.execute(_LOCK_LIMITER, {"limiter": limiter}).first()
+    if found is None:
+        databases.insert_new(connection, limiters, [{"name": limiter}])
+        found = connection.execute(_LOCK_LIMITER, {"limiter": limiter}).one()
+    return found
+
+
+def _slot_wait(connection: Connection, limiter: str, limit: RateLimit, under_way: int, now: datetime) -> Wait | None:
+    """Beside what is under way, ``room`` requests may have ended in the window; the one before them frees a slot."""
     reason = f"the limit of {limit.requests} requests in {limit.seconds:g} s is reached"
-    if taken.blocking >= taken.recent:  # only requests under way hold slots: their ends are not known yet
+    room = limit.requests - under_way
+    if room <= 0:  # only requests under way hold slots: their ends are not known yet
         return Wait(until=now + timedelta(seconds=min(_POLL_SECONDS, limit.seconds)), reason=reason)
-    ends = select(attempts.c.ended_at).where(
-        attempts.c.limiter == limiter, attempts.c.counted == 1, _within(limit, now)
-    )
-    end: datetime = connection.execute(ends.order_by(attempts.c.ended_at).offset(taken.blocking).limit(1)).scalar_one()
-    return Wait(until=end + timedelta(seconds=limit.seconds), reason=reason)
-
-
-def _within(limit: RateLimit, now: datetime) -> ColumnElement[bool]:
-    return attempts.c.ended_at > now - timedelta(seconds=limit.seconds)
+    window = timedelta(seconds=limit.seconds)
+    asked = {"limiter": limiter, "since": now - window, "nth": room - 1}
+    end: datetime | None = connection.execute(_NTH_LATEST_END, asked).scalar()
+    return Wait(until=end + window, reason=reason) if end else None
 
 
 def _take(
@@ -181,24 +229,24 @@ def _take(
     worker: Worker,
     limiter: str,
     now: datetime,
-    lease_seconds: float,
+    lease_until: datetime,
 ) -> Claim:
     number = found.attempts + 1
     attempt_id = f"{found.id}.{number}"
-    values = {"status": BatchStatus.SENDING, "attempts": number, "contacted_at": now}
-    connection.execute(update(batches).where(batches.c.id == found.id).values(values))
-    connection.execute(
-        attempts.insert().values(
-            id=attempt_id,
-            batch_id=found.id,
-            number=number,
-            worker=str(worker),
-            limiter=limiter,
-            started_at=now,
-            lease_until=now + timedelta(seconds=lease_seconds),
-        )
-    )
-    return Claim(batch=_batch(found, Channel(channel)), attempt_id=attempt_id)
+    values = {"status": BatchStatus.SENDING, "attempts": number, "contacted_at": now, "settled": None}
+    connection.execute(SET_BATCH, {"of_batch": found.id, **values})
+    attempt = {
+        "id": attempt_id,
+        "batch_id": found.id,
+        "number": number,
+        "worker": str(worker),
+        "limiter": limiter,
+        "started_at": now,
+        "lease_until": lease_until,
+        "held": found.estimate,
+    }
+    connection.execute(_ADD_ATTEMPT, attempt)
+    return Claim(batch=_batch(found, Channel(channel)), attempt_id=attempt_id, lease_until=lease_until)
 
 
 def _batch(found: Row[Any], channel: Channel) -> Batch:
@@ -219,139 +267,14 @@ def _batch(found: Row[Any], channel: Channel) -> Batch:
     )
 
 
-def _ceiling(max_cost: Decimal, committed: Decimal) -> Stop:
-    return Stop(
-        kind="guard",
-        message=f"The next request could bring the cost to {committed}, above --max-cost {max_cost}.",
-        hint="The rest is still queued. To go on: voicebatch resume RUN with a higher --max-cost",
-    )
-
-
-# Recording
-
-
-def _attempt_end(reply: Reply, now: datetime) -> dict[str, Any]:
-    answer = reply.answer
-    return {
-        "ended_at": now,
-        "outcome": reply.outcome,
-        "counted": 0 if reply.outcome is Outcome.NOT_SENT else 1,
-        "http_status": reply.http_status,
-        "code": reply.code,
-        "reason": reply.reason,
-        "body": reply.body,
-        "campaign_id": answer and answer.campaign_id,
-        "cost": answer and answer.cost,
-        "currency": answer and answer.currency,
-        "messages": answer and answer.messages,
-        "seconds": answer and answer.seconds,
-    }
-
-
-def _insert_charges(connection: Connection, attempt_id: str, answer: Answer) -> None:
-    lines = [
-        {
-            "attempt_id": attempt_id,
-            "calling_code": charge.calling_code,
-            "country_code": charge.country_code,
-            "currency": answer.currency,
-            "messages": charge.messages,
-            "unit_cost": charge.unit_cost,
-            "cost": charge.cost,
-            "seconds": charge.seconds,
-        }
-        for charge in answer.charges
-    ]
-    if lines:
-        connection.execute(charges.insert(), lines)
-
-
-def _move(connection: Connection, batch: Row[Any], reply: Reply, now: datetime) -> None:
-    status = _NEXT[reply.outcome]
-    if status not in MOVES[BatchStatus(batch.status)] and batch.status != status:
-        raise LedgerError(f"Batch {batch.id} cannot go from {batch.status} to {status}.")
-    values: dict[str, Any] = {"status": status, "reason": _reason(batch, status, reply.reason)}
-    if reply.answer:
-        values |= {"campaign_id": reply.answer.campaign_id, "accepted_at": now, "cost": reply.answer.cost}
-    if status is BatchStatus.QUEUED:
-        values |= {"contacted_at": None}
-    connection.execute(update(batches).where(batches.c.id == batch.id).values(values))
-
-
-def _reason(batch: Row[Any], status: BatchStatus, reason: str) -> str:
-    """Of what is unknown, when it left too: that is how a person finds it at the provider's."""
-    if status is not BatchStatus.UNKNOWN or batch.contacted_at is None:
-        return reason
-    return f"{reason}; the request left at {batch.contacted_at.isoformat(timespec='seconds')}"
-
-
-def _settle_cost(connection: Connection, batch: Row[Any], reply: Reply) -> None:
-    """Puts what an attempt cost in the place of its estimate; what is unknown stays estimated."""
-    if reply.outcome is not Outcome.UNKNOWN:
-        cost = reply.answer.cost if reply.answer else Decimal(0)
-        commit_cost(connection, batch.run_id, cost, (batch.estimate or Decimal(0)).copy_negate())
-
-
-def commit_cost(connection: Connection, run_id: str, *amounts: Decimal) -> None:
-    """Adds to what the run is committed to."""
-    known = select(runs.c.committed).where(runs.c.id == run_id).with_for_update()
-    committed = total((connection.execute(known).scalar_one(), *amounts))
-    connection.execute(update(runs).where(runs.c.id == run_id).values(committed=committed))
-
-
-def _pause(connection: Connection, limiter: str, until: datetime, reason: str) -> None:
-    """The longest of the provider's wishes stands, for every worker."""
-    known = connection.execute(select(limiters).where(limiters.c.name == limiter)).first()
-    reason = reason or "the provider's rate headers say that nothing is left of its window"
-    if known is None:
-        connection.execute(limiters.insert().values(name=limiter, paused_until=until, reason=reason))
-    elif known.paused_until is None or known.paused_until < until:
-        connection.execute(update(limiters).where(limiters.c.name == limiter).values(paused_until=until, reason=reason))
-
-
-def _unreachable_for(
-    connection: Connection, run_id: str, limiter: str, reply: Reply, now: datetime
-) -> timedelta | None:
-    """For how long no request of the run arrived, ``None`` if this one did; a resumed run begins anew."""
-    if reply.outcome is not Outcome.NOT_SENT:
-        return None
-    arrived = select(func.max(attempts.c.ended_at)).where(attempts.c.limiter == limiter, attempts.c.counted == 1)
-    last = connection.execute(arrived).scalar()
-    first = (
-        select(func.min(attempts.c.ended_at))
-        .select_from(attempts.join(batches).join(runs))
-        .where(runs.c.id == run_id, attempts.c.counted == 0, attempts.c.started_at >= runs.c.resumed_at)
-    )
-    since: datetime | None = connection.execute(first.where(attempts.c.ended_at > last) if last else first).scalar()
-    return now - (since or now)
-
-
-def _wished_wait(reply: Reply, unreachable: timedelta | None) -> timedelta:
-    if unreachable is not None:
-        return back_off(unreachable)
-    return timedelta(seconds=reply.wait_seconds or 0)
-
-
-def _stop_for(reply: Reply, unreachable: timedelta | None) -> Stop | None:
-    if reply.outcome is Outcome.ACCOUNT:
-        return Stop(
-            kind="account",
-            message=f"The provider refuses every request: {_LONG_NUMBER.sub('…', reply.reason)}.",
-            hint="The rest is still queued. Settle it (the account, the key, --base-url), then: voicebatch resume RUN",
-        )
-    if unreachable is not None and unreachable >= _UNREACHABLE:
-        return Stop(
-            kind="guard",
-            message=f"The provider cannot be reached: {reply.reason}.",
-            hint="Nothing of what is queued was sent. When the network is back: voicebatch resume RUN",
-        )
-    return None
+# Giving up
 
 
 def _lose(connection: Connection, attempt: Any, now: datetime) -> None:
-    """Its slot ends now: a request of a process that is gone, or past its lease, is certainly over."""
-    ended = {"ended_at": now, "outcome": Outcome.UNKNOWN, "reason": _LOST}
-    connection.execute(update(attempts).where(attempts.c.id == attempt.id).values(ended))
+    """Its slot ends with its lease: what a process wrote before it died may arrive after its death."""
+    ended = {"ended_at": max(now, attempt.lease_until), "outcome": Outcome.UNKNOWN, "reason": _LOST}
+    connection.execute(SET_ATTEMPT, {"of_attempt": attempt.id, **ended})
     batch = connection.execute(select(batches).where(batches.c.id == attempt.batch_id)).one()
-    lost = {"status": BatchStatus.UNKNOWN, "reason": _reason(batch, BatchStatus.UNKNOWN, _LOST)}
-    connection.execute(update(batches).where(batches.c.id == batch.id).values(lost))
+    lost = {"status": BatchStatus.UNKNOWN, "reason": reason_of(batch, BatchStatus.UNKNOWN, _LOST)}
+    connection.execute(SET_BATCH, {"of_batch": batch.id, **lost})
+    events.tell(connection, batch.run_id, EventKind.LOST, lost["reason"], who=attempt.worker, at=now, batch_id=batch.id)

@@ -31,6 +31,8 @@ runs: Final = Table(
     Column("stop_kind", String(16)),  # why the workers stopped; null: they may work
     Column("stop_message", Text),
     Column("stop_hint", Text),
+    Column("max_cost", Exact),  # the ceiling of all its workers; null: none
+    Column("max_cost_currency", Text),
 )
 
 documents: Final = Table(
@@ -70,6 +72,8 @@ batches: Final = Table(
     Column("campaign_id", Text),
     Column("accepted_at", Instant),
     Column("cost", Exact),
+    Column("split_from", String(24)),  # the batch of the plan that it is a part of, since that one was refused
+    Column("settled", String(16)),  # models.Verdict: what a person said of it; null: nobody had to
     Index("batches_by_status", "run_id", "status", "ordinal"),
     Index("batches_by_message", "message_id"),
 )
@@ -109,9 +113,12 @@ attempts: Final = Table(
     Column("messages", Integer),
     Column("seconds", Exact),
     Column("body", Text),
-    Index("attempts_by_limiter", "limiter", "ended_at"),
+    Column("held", Exact),  # its part of the run's committed cost, as long as it is an estimate
+    Index("attempts_by_limiter", "limiter", "counted", "ended_at"),
     Index("attempts_by_batch", "batch_id"),
 )
+_UNDER_WAY: Final = attempts.c.ended_at.is_(None)
+Index("attempts_under_way", attempts.c.id, sqlite_where=_UNDER_WAY, postgresql_where=_UNDER_WAY)  # few among many
 
 charges: Final = Table(
     "charges",  # the lines of an answer's detail, as received
@@ -124,6 +131,36 @@ charges: Final = Table(
     Column("unit_cost", Exact, nullable=False),
     Column("cost", Exact, nullable=False),
     Column("seconds", Exact, nullable=False),
+)
+
+workers: Final = Table(
+    "workers",  # who works, or worked, on a run
+    metadata,
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("joined_at", Instant, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Column("left_at", Instant),  # null: still at work, or it ended without a word
+)
+
+events: Final = Table(
+    "events",  # the story of a run, for people; nothing is decided by it
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("who", Text, nullable=False),  # a worker, or the person who settled something
+    Column("kind", String(16), nullable=False),  # models.EventKind
+    Column("batch_id", String(24)),
+    Column("text", Text, nullable=False),
+    Index("events_by_run", "run_id", "id"),
+)
+
+clocks: Final = Table(
+    "clocks",  # the time that the workers of one host share: see ledger.clock
+    metadata,
+    Column("boot", String(64), primary_key=True),
+    Column("began_at", Instant, nullable=False),
 )
 
 limiters: Final = Table(

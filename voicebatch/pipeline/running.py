@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,17 +12,30 @@ from typing import Any, Final
 
 from voicebatch import phones
 from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownError, UsageError, VoicebatchError
-from voicebatch.ledger import Ledger, Run
-from voicebatch.models import Progress, RateLimit, RowCounts, RunStatus, RunSummary, Stop
+from voicebatch.ledger import AnswerLine, Ledger, Run
+from voicebatch.models import (
+    Attempt,
+    EventKind,
+    Outcome,
+    Progress,
+    RateLimit,
+    RowCounts,
+    RowStatus,
+    RunStatus,
+    RunSummary,
+    Stop,
+    Story,
+)
 from voicebatch.pacing import earliest_finish
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
-from voicebatch.pricing import Prices, total
+from voicebatch.pricing import Prices, money, total
 from voicebatch.reports import manifest
 from voicebatch.reports.cells import make_folder, write_bytes
 from voicebatch.reports.country import country_totals, write_country_report
 from voicebatch.reports.recipients import write_recipients
 
+_LOG: Final = logging.getLogger(__name__)
 _STOPS: Final = {"account": AccountError, "guard": GuardError}
 
 
@@ -29,12 +44,25 @@ def enqueue(plan: Plan, ledger: Ledger, *, base_url: str, now: datetime) -> Run:
 
     Raises ``UsageError`` when the key stands for other content.
     """
-    if not ledger.enqueue(plan.new_run(base_url=base_url), now=now):
+    if ledger.enqueue(plan.new_run(base_url=base_url), now=now):
+        _tell_who_is_left_out(plan, ledger)
+    else:
         withdraw(plan.run_id, ledger, plan.opt_outs)
     run = ledger.find(plan.run_id)
     check_content(run, plan.identity.content)
     check_kind(run, sandbox=plan.sandbox)
     return run
+
+
+def _tell_who_is_left_out(plan: Plan, ledger: Ledger) -> None:
+    """Whom another run queued between our plan and now."""
+    if ledger.row_counts(plan.run_id).suppressed == plan.counts.suppressed:
+        return
+    rows = zip(plan.lines(), ledger.rows(plan.run_id), strict=True)
+    reasons = (row.reason for before, row in rows if before.status is RowStatus.QUEUED is not row.status)
+    for run, count in Counter(reason.rpartition("in run ")[2] for reason in reasons if "in run " in reason).items():
+        were = "was" if count == 1 else "were"
+        _LOG.warning("%s %s queued by run %s meanwhile and left out", _people(count), were, run)
 
 
 def withdraw(run_id: str, ledger: Ledger, opt_outs: Sequence[OptOutList]) -> int:
@@ -71,26 +99,24 @@ def drain(
     *,
     max_cost: Decimal | None,
     prices: Prices,
-    now: datetime,
 ) -> None:
     """Sends what is queued. Nothing is asked of the provider when nothing is.
 
     Raises ``UsageError`` when a ceiling is set and a price that it needs is not known.
     """
-    ledger.let_go_on(run.id, now=now)
     if max_cost is not None:
         _price_the_queue(run, ledger, prices)
-    requests, answers = ledger.request_counts(run.id), ledger.answers(run.id)
-    done = requests.accepted + requests.refused + requests.unknown
+    rows, answers = ledger.row_counts(run.id), ledger.answers(run.id)
+    decided = rows.accepted + rows.refused + rows.unknown
     start = Progress(
         stage="sending",
-        done=done,
-        total=requests.planned,
-        accepted=requests.accepted,
-        refused=requests.refused,
-        unknown=requests.unknown,
-        cost=total(cost for _, _, cost, _ in answers),
-        currency=next((currency for *_, currency in answers), ""),
+        done=decided,
+        total=decided + rows.queued,
+        accepted=rows.accepted,
+        refused=rows.refused,
+        unknown=rows.unknown,
+        cost=total(answer.cost for answer in answers),
+        currency=next((answer.currency for answer in answers), ""),
     )
     send(run.id, start)
 
@@ -123,29 +149,35 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
     rows, requests = ledger.row_counts(run.id), ledger.request_counts(run.id)
     stop = ledger.find(run.id).stop
     countries = country_totals(ledger.charges(run.id), region_of=phones.main_region, name_of=phones.country_name)
-    answers = ledger.answers(run.id)
-    left = requests.planned - requests.accepted - requests.refused - requests.unknown
+    answers, left = ledger.answers(run.id), ledger.queued_requests(run.id)
     return RunSummary(
         run_id=run.id,
         key=run.key,
         sandbox=run.sandbox,
         created_at=run.created_at,
-        status=_status(rows, stop, sending=ledger.is_sending(run.id)),
+        status=_status(rows, stop, sending=ledger.is_sending(run.id), at_work=ledger.at_work(run.id, now=now)),
         rows=rows,
         requests=requests,
-        cost=total(cost for _, _, cost, _ in answers),
-        currency="+".join(sorted({currency for *_, currency in answers})) or "EUR",
+        cost=total(answer.cost for answer in answers),
+        currency="+".join(sorted({answer.currency for answer in answers})) or "EUR",
         total_seconds=total(line.total_seconds for line in countries),
         earliest_finish=earliest_finish(left, ledger.usages(limiter, limits, now=now), now) if left else None,
         countries=countries,
         report_dir=run.report_dir,
         ledger=str(ledger),
         stop=stop,
+        findings=(*_without_cost(rows, answers), *find_faults(answers)),
     )
 
 
-def _status(rows: RowCounts, stop: Stop | None, *, sending: bool) -> RunStatus:
-    if sending:
+def _without_cost(rows: RowCounts, answers: Sequence[AnswerLine]) -> Iterator[str]:
+    """Whom a person settled as sent. ``rows`` are never newer than ``answers``."""
+    if (settled := rows.accepted - sum(answer.size for answer in answers)) > 0:
+        yield f"{_people(settled)} accepted on somebody's word alone: what that cost is not in the report."
+
+
+def _status(rows: RowCounts, stop: Stop | None, *, sending: bool, at_work: bool) -> RunStatus:
+    if sending or (at_work and rows.queued and not stop):  # who has nothing to do any more is only about to leave
         return RunStatus.RUNNING
     if rows.queued:
         return RunStatus.STOPPED if stop else RunStatus.INCOMPLETE
@@ -159,7 +191,7 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
     stop, run, rows, requests = summary.stop, summary.run_id, summary.rows, summary.requests
     if summary.status is RunStatus.RUNNING:
         error: VoicebatchError = GuardError(
-            f"Run {run} has requests under way.", hint=f"If nothing works on it any more: voicebatch resume {run}"
+            f"Somebody is still sending run {run}.", hint=f"If nothing works on it any more: voicebatch resume {run}"
         )
     elif stop and rows.queued:
         error = _STOPS[stop.kind](stop.message, hint=stop.hint.replace("RUN", run))
@@ -167,8 +199,8 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
         error = UnknownError(
             f"The outcome of {_requests(requests.unknown)} with {_people(rows.unknown)} is unknown: they may have been "
             "called. They are not sent again.",
-            hint=f"They are the rows with status unknown in {Path(summary.report_dir) / 'recipients.csv'}. Look on "
-            "the provider's platform which of these requests it has.",
+            hint=f"Which they are: voicebatch runs show {run}, and the rows with status unknown in "
+            f"{Path(summary.report_dir) / 'recipients.csv'}\n{how_to_settle(run)}",
         )
     elif rows.refused:
         error = RefusedError(
@@ -176,11 +208,32 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
             hint=f"The reasons are in {Path(summary.report_dir) / 'recipients.csv'}",
         )
     elif rows.queued:
-        error = GuardError(f"{_people(rows.queued)} are still queued.", hint=f"Go on: voicebatch resume {run}")
+        error = GuardError(f"Still queued: {_people(rows.queued)}.", hint=f"Go on: voicebatch resume {run}")
     else:
         return None
     error.summary = summary
     return error
+
+
+def how_to_settle(run: str) -> str:
+    """What to do with a run's requests whose outcome is unknown, in commands that can be typed."""
+    return (
+        "Look on the provider's platform, by time and number of people, which of these requests it has. Then, for one\n"
+        f"  that it has: voicebatch resolve {run} --as sent --batch ID --reason TEXT\n"
+        f"  that it does not have: voicebatch resolve {run} --as not-sent --requeue --batch ID --reason TEXT"
+    )
+
+
+def unknown_requests(story: Story) -> list[Attempt]:
+    """The requests whose outcome is unknown and that nobody has settled: each the last one of its batch."""
+    last = {attempt.batch_id: attempt for attempt in story.attempts}
+    settled = {event.batch_id: event.at for event in story.events if event.kind is EventKind.SETTLED}
+    return [
+        attempt
+        for attempt in last.values()
+        if attempt.outcome is Outcome.UNKNOWN
+        and settled.get(attempt.batch_id, attempt.started_at) <= attempt.started_at
+    ]
 
 
 def _requests(count: int) -> str:
@@ -199,18 +252,56 @@ def write_reports(run: Run, ledger: Ledger, folder: Path, summary: RunSummary, *
     written = write_recipients(folder, run.id, files, ledger.rows(run.id), calling_code=phones.calling_code)
     write_bytes(folder / "rejected.csv", ledger.document(run.id, "rejected.csv"))
     checks = [manifest.row_check(summary.rows, written), *_charge_checks(run, ledger, summary)]
-    manifest.write_manifest(folder, run.manifest, summary, checks, written_at=now)
+    unknown = _unknown_lines(ledger.story(run.id)) if summary.rows.unknown else []
+    manifest.write_manifest(folder, run.manifest, summary, checks, written_at=now, unknown=unknown)
+
+
+def _unknown_lines(story: Story) -> list[dict[str, Any]]:
+    return [
+        {
+            "batch_id": attempt.batch_id,
+            "people": attempt.people,
+            "left_at": attempt.started_at.isoformat(timespec="seconds"),
+            "reason": attempt.reason,
+        }
+        for attempt in unknown_requests(story)
+    ]
 
 
 def _charge_checks(run: Run, ledger: Ledger, summary: RunSummary) -> list[dict[str, Any]]:
     answers = ledger.answers(run.id)
     charged = total(charge.cost for charge, _ in ledger.charges(run.id))
-    said = total(cost for _, _, cost, _ in answers)
-    messages = sum(messages for _, messages, _, _ in answers)
+    said = total(answer.cost for answer in answers)
+    messages = sum(answer.messages for answer in answers)
+    accepted = ("accepted_numbers", sum(answer.size for answer in answers))
     return [
         manifest.check("sum of charges = sum of answers' cost", ("charges", charged), ("answers", said)),
-        manifest.check("accepted numbers = nbSms", ("accepted_numbers", summary.rows.accepted), ("nbSms", messages)),
+        manifest.check("accepted numbers = nbSms", accepted, ("nbSms", messages)),
+        manifest.check("one currency", ("currencies", summary.currency), ("first", summary.currency.split("+")[0])),
+        {
+            "check": "every answer adds up",
+            "ok": not any(find_faults(answers)),
+            "answers": str(len(answers)),
+            "findings": list(summary.findings),
+        },
     ]
+
+
+def find_faults(answers: Sequence[AnswerLine]) -> Iterator[str]:
+    """Sentences about what the provider answered and does not add up. It is recorded as it came."""
+    first = answers[0].currency if answers else ""
+    for answer in answers:
+        batch = f"Batch {answer.batch_id}"
+        if answer.messages != answer.size:
+            yield f"{batch}: the provider counts {answer.messages} messages for {_people(answer.size)}."
+        if answer.charged_messages != answer.messages:
+            yield f"{batch}: its charges are for {answer.charged_messages} of {answer.messages} messages."
+        if answer.charged != answer.cost:
+            yield f"{batch}: its charges sum to {money(answer.charged)}, and its cost is {money(answer.cost)}."
+        if answer.units != answer.charged:
+            yield f"{batch}: unit costs times messages are {money(answer.units)}, charged is {money(answer.charged)}."
+        if answer.currency != first:
+            yield f"{batch}: charged in {answer.currency}, while the first answer was in {first}."
 
 
 def write_plan(plan: Plan, *, now: datetime) -> None:

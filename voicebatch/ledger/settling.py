@@ -1,0 +1,150 @@
+"""What people change in the queue: they settle what is unknown, withdraw who opted out, set a ceiling and prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+
+from voicebatch.errors import UsageError
+from voicebatch.ledger import events, queue
+from voicebatch.ledger.tables import attempts, batches, rows
+from voicebatch.models import BatchStatus, EventKind, RowStatus, Verdict
+
+_SET_ROW: Final = update(rows).where(
+    rows.c.run_id == bindparam("of_run"), rows.c.file == bindparam("of_file"), rows.c.row == bindparam("of_row")
+)
+
+
+def resolve(
+    connection: Connection,
+    run_id: str,
+    verdict: Verdict,
+    *,
+    names: Collection[str],
+    requeue: bool,
+    who: str,
+    why: str,
+    now: datetime,
+) -> int:
+    """See ``Ledger.resolve``."""
+    run = connection.execute(queue.LOCK_RUN, {"run_id": run_id}).one()
+    found = list(_to_settle(connection, run_id, names, requeue=requeue))
+    held = [_release(connection, batch, verdict) for batch in found]
+    for batch in found:
+        values = _settled(batch, verdict, requeue=requeue, who=who, why=why)
+        connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
+        events.tell(
+            connection, run_id, EventKind.SETTLED, f"{batch.size} people: {values['reason']}",
+            who=who, at=now, batch_id=batch.id,
+        )  # fmt: skip
+    queue.commit_cost(connection, run, *(amount.copy_negate() for amount in held))
+    return len(found)
+
+
+def _to_settle(connection: Connection, run_id: str, names: Collection[str], *, requeue: bool) -> Iterator[Row[Any]]:
+    """The batches that are meant: all that are unknown, or those whose ids begin so."""
+    of_run = select(batches).where(batches.c.run_id == run_id).order_by(batches.c.ordinal).with_for_update()
+    if not names:
+        yield from connection.execute(of_run.where(batches.c.status == BatchStatus.UNKNOWN)).all()
+    for name in sorted(set(names)):
+        exact = connection.execute(of_run.where(batches.c.id == name)).all()
+        begin_so = of_run.where(batches.c.id.startswith(name, autoescape=True)).limit(2)
+        found = exact or connection.execute(begin_so).all()
+        if len(found) != 1:
+            what = "More than one batch begins" if found else "There is no batch that begins"
+            raise UsageError(f"{what} with {name!r}.", hint=f"They are in recipients.csv: voicebatch report {run_id}")
+        if not _may_settle(found[0], requeue=requeue):
+            raise UsageError(
+                f"Batch {found[0].id} is {found[0].status}: only what is unknown can be settled.",
+                hint=f"What is unknown: voicebatch runs show {run_id}",
+            )
+        yield found[0]
+
+
+def _may_settle(batch: Row[Any], *, requeue: bool) -> bool:
+    """What is unknown; and what was settled as not sent may be queued later."""
+    set_aside = batch.status == BatchStatus.CANCELLED and batch.settled == Verdict.NOT_SENT
+    return batch.status == BatchStatus.UNKNOWN or (requeue and set_aside)
+
+
+def _release(connection: Connection, batch: Row[Any], verdict: Verdict) -> Decimal:
+    """What a request that was not sent held of the ceiling; one that was sent goes on holding its estimate."""
+    if verdict is Verdict.SENT:
+        return Decimal(0)
+    of_batch = (attempts.c.batch_id == batch.id, attempts.c.number == batch.attempts)
+    held = connection.execute(select(attempts.c.held).where(*of_batch)).scalar()
+    connection.execute(update(attempts).where(*of_batch).values(held=None))
+    return held or Decimal(0)
+
+
+def _settled(batch: Row[Any], verdict: Verdict, *, requeue: bool, who: str, why: str) -> dict[str, Any]:
+    reason = f"settled as {verdict} by {who}: {why}"
+    if verdict is Verdict.SENT:
+        sent = {"status": BatchStatus.ACCEPTED, "accepted_at": batch.contacted_at}
+        return {**sent, "settled": verdict, "reason": reason}
+    status = BatchStatus.QUEUED if requeue else BatchStatus.CANCELLED
+    return {"status": status, "contacted_at": None, "settled": verdict, "reason": reason}
+
+
+def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str]) -> int:
+    """Takes numbers (E.164, with the reason) out of what is queued; returns how many rows that were."""
+    connection.execute(queue.LOCK_RUN, {"run_id": run_id})
+    queued = select(batches).where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
+    gone: set[tuple[str, str]] = set()
+    for batch in connection.execute(queued.with_for_update()).all():
+        numbers = batch.numbers.split(",")
+        left = [number for number in numbers if number not in reasons]
+        if len(left) < len(numbers):
+            gone |= {(batch.split_from or batch.id, number) for number in numbers if number in reasons}
+            connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **_shrunk(left)})
+    lines = [
+        {"of_run": run_id, "of_file": file, "of_row": row, "status": RowStatus.SUPPRESSED, "reason": reasons[phone],
+         "batch_id": None}
+        for file, row, phone, batch_id in _queued_rows(connection, run_id, {batch_id for batch_id, _ in gone})
+        if (batch_id, phone) in gone
+    ]  # fmt: skip
+    if lines:
+        connection.execute(_SET_ROW, lines)
+    return len(lines)
+
+
+def _shrunk(left: Sequence[str]) -> dict[str, Any]:
+    """A batch that nobody is left in is cancelled."""
+    return {"numbers": ",".join(left), "size": len(left)} if left else {"status": BatchStatus.CANCELLED, "size": 0}
+
+
+def _queued_rows(connection: Connection, run_id: str, batch_ids: Collection[str]) -> Sequence[Any]:
+    """All in one pass over the run's rows, which have no index by batch: that would cost every run a lot."""
+    if not batch_ids:
+        return []
+    columns = (rows.c.file, rows.c.row, rows.c.phone, rows.c.batch_id)
+    found = connection.execute(select(*columns).where(rows.c.run_id == run_id, rows.c.status.is_(None)))
+    return [row for row in found if row.batch_id in batch_ids]
+
+
+def set_estimates(connection: Connection, run_id: str, estimate: Callable[[Sequence[str]], Decimal]) -> None:
+    """See ``Ledger.set_estimates``."""
+    run = connection.execute(queue.LOCK_RUN, {"run_id": run_id}).one()
+    of_run = select(batches.c.id, batches.c.numbers).where(batches.c.run_id == run_id).with_for_update()
+    for found in connection.execute(of_run.where(batches.c.status == BatchStatus.QUEUED)).all():
+        connection.execute(queue.SET_BATCH, {"of_batch": found.id, "estimate": estimate(found.numbers.split(","))})
+    unpriced = (
+        select(attempts.c.id, batches.c.numbers)
+        .select_from(attempts.join(batches))
+        .where(batches.c.run_id == run_id, attempts.c.held.is_(None))
+        .where(or_(attempts.c.outcome.is_(None), _is_unknown()))
+    )
+    held = {found.id: estimate(found.numbers.split(",")) for found in connection.execute(unpriced).all()}
+    for attempt_id, amount in held.items():
+        connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt_id, "held": amount})
+    queue.commit_cost(connection, run, *held.values())
+
+
+def _is_unknown() -> Any:
+    """An attempt that may have cost what nobody knows yet: the last of a batch that is unknown, or counts as sent."""
+    may_have_cost = or_(batches.c.status == BatchStatus.UNKNOWN, batches.c.settled == Verdict.SENT)
+    return and_(may_have_cost, attempts.c.number == batches.c.attempts, attempts.c.cost.is_(None))
