@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import threading
+import time
+import tracemalloc
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +21,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import requests
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +32,7 @@ from voicebatch.provider import Provider, check_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 NOW: Final = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 KEY: Final = 'k3y/with"é'  # a slash, a quote and an accent: JSON may write each of them in another way
@@ -61,12 +70,26 @@ def stall(connection: socket.socket) -> None:
         connection.recv(1)  # until the client has had enough
 
 
+def drip(start: bytes, drop: bytes, pause: float = 0.02) -> Callable[[socket.socket], None]:
+    """An answer that goes on for ten seconds, or until the client has had enough."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(start)
+        for _ in range(int(10 / pause)):
+            connection.sendall(drop)
+            time.sleep(pause)
+
+    return act
+
+
 @dataclass
 class RawServer:
     """A TCP server that does ``act`` with every connection, after reading a request unless ``reads`` is false."""
 
     act: Callable[[socket.socket], None] = field(default=lambda _: None)
     reads: bool = True
+    tls: ssl.SSLContext | None = None
+    handshake_after: float = 0.0  # seconds
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
 
@@ -78,7 +101,7 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/v1"
 
     def answers(self, *parts: bytes) -> None:
         self.act = send_bytes(*parts)
@@ -99,10 +122,17 @@ class RawServer:
             except OSError:
                 return
             self.connections += 1
-            with connection, contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), self._secured(connection) as secured:
                 if self.reads:
-                    self.requests.append(self._request(connection))
-                self.act(connection)
+                    self.requests.append(self._request(secured))
+                self.act(secured)
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        if self.tls is None:
+            return connection
+        with connection:
+            time.sleep(self.handshake_after)
+            return self.tls.wrap_socket(connection, server_side=True)
 
     @staticmethod
     def _request(connection: socket.socket) -> bytes:
@@ -121,6 +151,50 @@ def server() -> Iterator[RawServer]:
     started = RawServer()
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 in one file, which vouches for itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    made = folder / "both.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=loopback",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "certificate.pem"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    made.write_bytes((folder / "key.pem").read_bytes() + (folder / "certificate.pem").read_bytes())
+    return made
+
+
+@pytest.fixture(params=["plain", "tls"])
+def either_server(request: pytest.FixtureRequest) -> Iterator[RawServer]:
+    """A server without TLS, and one with it; ``send_to`` trusts it."""
+    started = RawServer()
+    if request.param == "tls":
+        started.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        started.tls.load_cert_chain(request.getfixturevalue("certificate"))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def trusting(request: pytest.FixtureRequest, either_server: RawServer) -> Iterator[Callable[[float], Provider]]:
+    """Providers that talk to ``either_server``, by their time-out."""
+    opened: list[requests.Session] = []
+
+    def trust(timeout: float = TIMEOUT) -> Provider:
+        provider = Provider(base_url=either_server.url, api_key=KEY, timeout=timeout, now=lambda: NOW)
+        opened.append(provider._session())
+        if either_server.tls:
+            opened[-1].verify = str(request.getfixturevalue("certificate"))
+        return provider
+
+    yield trust
+    for session in opened:
+        session.close()
 
 
 def batch_of(message: Message | None = None, *numbers: str) -> Batch:
@@ -178,6 +252,68 @@ def test_a_yes_without_credible_figures_is_a_yes_and_its_figures_are_zero(
     assert reply.outcome is Outcome.ACCEPTED
     assert reply.answer is not None
     assert (str(reply.answer.cost), reply.answer.messages) == (cost, messages)
+
+
+@pytest.mark.parametrize("cost", ['"free"', '"0,12"', '"0.12 EUR"', "[0.12]"])
+def test_a_cost_that_is_no_figure_leaves_the_yes_a_yes(server: RawServer, cost: str) -> None:
+    """0 and not a guess: "0,120" may be a tenth or a hundred and twenty. The report's checks show it."""
+    reply = reply_to(server, 200, f'{{"success": true, "campaignId": "C", "cost": {cost}, "nbSms": 1}}')
+    assert reply.outcome is Outcome.ACCEPTED
+    assert reply.answer is not None
+    assert (reply.answer.campaign_id, reply.answer.cost, reply.answer.messages) == ("C", Decimal(0), 1)
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n", b"\n \t"])
+@pytest.mark.parametrize(
+    ("body", "outcome"), [(SAMPLE, Outcome.ACCEPTED), ('{"success": false, "code": 10}', Outcome.ACCOUNT)]
+)
+def test_a_byte_order_mark_or_white_space_in_front_is_read_over(
+    server: RawServer, before: bytes, body: str, outcome: Outcome
+) -> None:
+    reply = reply_to(server, 200, before + body.encode())
+    assert (reply.outcome, reply.body.strip()) == (outcome, body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(SAMPLE.encode())),
+        ("X-GZIP", gzip.compress(SAMPLE.encode())),
+        ("deflate", zlib.compress(SAMPLE.encode())),
+        ("gzip", SAMPLE.encode()),  # its header is wrong
+        ("identity", SAMPLE.encode()),
+    ],
+)
+def test_a_packed_answer_is_read_though_nobody_asked_for_it(server: RawServer, encoding: str, packed: bytes) -> None:
+    reply = reply_to(server, 200, packed, f"Content-Encoding: {encoding}")
+    assert (reply.outcome, reply.body) == (Outcome.ACCEPTED, SAMPLE)
+    assert b"\r\nAccept-Encoding: identity\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ('"success": "true"', Outcome.ACCEPTED),
+        ('"success": " TRUE ", "code": 200', Outcome.ACCEPTED),
+        ('"success": 1, "code": "200"', Outcome.ACCEPTED),
+        ('"code": 200', Outcome.ACCEPTED),
+        ('"success": null, "code": 200', Outcome.ACCEPTED),
+        ('"success": "true", "code": 10', Outcome.UNKNOWN),
+        ('"success": "true", "error": "no credit"', Outcome.UNKNOWN),
+        ('"success": false, "code": 200', Outcome.UNKNOWN),
+        ('"success": "false"', Outcome.UNKNOWN),
+        ('"success": "yes"', Outcome.UNKNOWN),
+        ('"success": null', Outcome.UNKNOWN),
+        ('"code": 777', Outcome.REFUSED),
+        ('"code": 10', Outcome.ACCOUNT),
+    ],
+)
+def test_a_yes_in_other_words_is_a_yes_where_it_names_a_campaign_and_nothing_says_no(
+    server: RawServer, said: str, outcome: Outcome
+) -> None:
+    assert reply_to(server, 200, f'{{{said}, "campaignId": "C", "cost": 0.1, "nbSms": 1}}').outcome is outcome
+    without = reply_to(server, 200, f'{{{said}, "cost": 0.1, "nbSms": 1}}').outcome
+    assert without is (Outcome.UNKNOWN if outcome is Outcome.ACCEPTED else outcome)
 
 
 def test_a_countrys_line_without_a_duration_takes_the_answers(server: RawServer) -> None:
@@ -247,6 +383,29 @@ def test_a_no_is_a_no_whatever_its_code(server: RawServer, status: int, body: st
     assert reply_to(server, status, body).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("body", "about_number"),
+    [
+        *((f'{{"success": false, "code": "{code}"}}', True) for code in wire.NUMBER_CODES),
+        *((f'{{"success": false, "code": "{code}"}}', False) for code in (*wire.REQUEST_CODES, *wire.ACCOUNT_CODES)),
+        ('{"success": false, "code": 14}', True),
+        ('{"code": "destination_invalid"}', True),
+        ('{"success": false, "code": 777, "message": "+33600000000 is no number"}', False),
+        ('{"success": false}', False),
+        (SAMPLE, False),
+    ],
+)
+def test_only_a_documented_code_says_that_it_is_about_a_number(
+    server: RawServer, body: str, *, about_number: bool
+) -> None:
+    assert reply_to(server, 200, body).about_number == about_number
+
+
+def test_the_reason_names_the_number_that_the_provider_names(server: RawServer) -> None:
+    body = '{"success": false, "code": 14, "message": "+33600000000 is on the STOP list"}'
+    assert "+33600000000" in reply_to(server, 400, body).reason
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 407, 410])
 @pytest.mark.parametrize("body", ["", "<html>no</html>", "{}"])
 def test_something_that_refuses_every_request_stops_the_run(server: RawServer, status: int, body: str) -> None:
@@ -311,7 +470,49 @@ def test_rate_headers_with_nothing_left_make_everyone_wait(
     server: RawServer, headers: list[str], wait: float | None
 ) -> None:
     reply = reply_to(server, 200, SAMPLE, *headers)
-    assert (reply.outcome, reply.wait_seconds) == (Outcome.ACCEPTED, wait)
+    assert (reply.outcome, reply.wait_seconds, reply.spent) == (Outcome.ACCEPTED, wait, wait is not None)
+
+
+@pytest.mark.parametrize(("status", "headers"), [(429, []), (429, ["Retry-After: 7"]), (503, ["Retry-After: 7"])])
+def test_a_request_that_was_turned_away_says_nothing_of_a_spent_window(
+    server: RawServer, status: int, headers: list[str]
+) -> None:
+    spent = ["X-RateLimit-Remaining: 0", f"X-RateLimit-Reset: {int(NOW.timestamp()) + 12}"]
+    reply = reply_to(server, status, "", *headers, *spent)
+    assert (reply.outcome, reply.wait_seconds) == (Outcome.THROTTLED, 7 if headers else 12)
+    assert not reply.spent
+
+
+def as_header(at: datetime) -> str:
+    return format_datetime(at, usegmt=True)
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=-3), timedelta(0), timedelta(hours=3), timedelta(days=20_000)])
+@pytest.mark.parametrize("date", ["Date: {}", "date: {}"])
+@pytest.mark.parametrize(
+    ("status", "wait"),
+    [(200, "X-RateLimit-Reset: {epoch}"), (429, "X-RateLimit-Reset: {epoch}"), (429, "Retry-After: {date}")],
+)
+def test_a_wait_is_counted_on_the_providers_clock(
+    server: RawServer, off: timedelta, date: str, status: int, wait: str
+) -> None:
+    there, until = NOW + off, NOW + off + timedelta(seconds=40)
+    headers = [date.format(as_header(there)), wait.format(epoch=int(until.timestamp()), date=as_header(until))]
+    assert reply_to(server, status, SAMPLE, *headers, "X-RateLimit-Remaining: 0").wait_seconds == 40
+
+
+@pytest.mark.parametrize(
+    "date", ["", "yesterday", "1 Mar", "Mon, 32 Mar 2027 12:00:00 GMT", "Mon, 01 Mar 99999 12:00:00 GMT", "\xff"]
+)
+def test_where_no_date_can_be_read_our_own_clock_counts(server: RawServer, date: str) -> None:
+    headers = [f"Date: {date}", f"X-RateLimit-Reset: {int(NOW.timestamp()) + 12}"]
+    assert reply_to(server, 429, "", *headers).wait_seconds == 12
+
+
+@pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", ""])
+def test_a_date_is_utc_also_where_it_does_not_say_so(server: RawServer, zone: str) -> None:
+    headers = [f"Date: Mon, 01 Mar 2027 13:00:00 {zone}", f"X-RateLimit-Reset: {int(NOW.timestamp()) + 3612}"]
+    assert reply_to(server, 429, "", *headers).wait_seconds == 12
 
 
 # Nobody knows
@@ -351,6 +552,17 @@ def test_another_5xx_is_unknown_whatever_its_body_says(server: RawServer, status
 )
 def test_a_200_that_cannot_be_read_is_unknown(server: RawServer, body: str | bytes) -> None:
     assert reply_to(server, 200, body).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [200, 400, 403])
+@pytest.mark.parametrize("code", ["200", '"200"'])
+@pytest.mark.parametrize("success", ["", '"success": null, ', '"success": false, '])
+def test_a_code_that_calls_itself_fine_is_never_taken_for_a_no(
+    server: RawServer, success: str, code: str, status: int
+) -> None:
+    """The provider's pages call 200 fine: a no that says so may have called everyone."""
+    reply = reply_to(server, status, f'{{{success}"code": {code}, "message": "OK"}}')
+    assert (reply.outcome, reply.code) == (Outcome.UNKNOWN, "200")
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206, 408, 409, 418])
@@ -430,6 +642,202 @@ def shared_server() -> Iterator[RawServer]:
     started.close()
 
 
+# It takes too long, or is too much
+
+DRIPS: Final = {
+    "status line": (b"HTTP/1.1 200 ", b"O"),
+    "header": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"y"),
+    "answers before the answer": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b" "),
+    "body without a length": (b"HTTP/1.1 200 OK\r\n\r\n" + SAMPLE.encode(), b" "),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "chunk size": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "trailer": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+    "redirect": (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 900000\r\n\r\n", b" "),
+}
+PATIENCE: Final = 5.0  # seconds that a slow machine may take over what is to end after TIMEOUT; what drips takes ten
+
+
+@contextlib.contextmanager
+def ends_in_time() -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < PATIENCE
+
+
+@pytest.mark.parametrize("what", DRIPS)
+def test_an_answer_that_drips_in_is_unknown_when_its_time_is_over(
+    either_server: RawServer, trusting: Callable[..., Provider], what: str
+) -> None:
+    either_server.act = drip(*DRIPS[what])
+    with ends_in_time():
+        reply = trusting().send(batch_of())
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "no complete answer within 0.2 s")
+
+
+def test_a_request_that_is_taken_drop_by_drop_is_unknown_when_its_time_is_over(
+    either_server: RawServer, trusting: Callable[..., Provider]
+) -> None:
+    enough = threading.Event()
+
+    def sip(connection: socket.socket) -> None:
+        while not enough.wait(0.02):
+            connection.recv(100)
+
+    either_server.reads, either_server.act = False, sip
+    with ends_in_time():
+        reply = trusting().send(batch_of(Message(text="x" * 20_000_000)))
+    enough.set()
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "no complete answer within 0.2 s")
+
+
+def test_every_request_of_a_kept_connection_has_its_own_time(
+    either_server: RawServer, trusting: Callable[..., Provider]
+) -> None:
+    def thrice(connection: socket.socket) -> None:
+        for left in (2, 1, 0):
+            time.sleep(0.25)
+            connection.sendall(http(200, SAMPLE).replace(b"Connection: close\r\n", b""))
+            if left:
+                RawServer._request(connection)
+
+    either_server.act = thrice
+    provider = trusting(0.6)
+    assert [provider.send(batch_of()).outcome for _ in range(3)] == [Outcome.ACCEPTED] * 3
+    assert either_server.connections == 1
+
+
+@pytest.mark.parametrize("either_server", ["tls"], indirect=True)
+def test_the_time_for_connecting_is_not_taken_from_the_answers(
+    either_server: RawServer, trusting: Callable[..., Provider]
+) -> None:
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.35)
+        connection.sendall(http(200, SAMPLE))
+
+    either_server.handshake_after, either_server.act = 0.35, slowly
+    assert trusting(0.6).send(batch_of()).outcome is Outcome.ACCEPTED
+
+
+def test_a_kept_connection_works_again_after_what_was_cut_off(server: RawServer) -> None:
+    provider = Provider(base_url=server.url, api_key=KEY, timeout=TIMEOUT, now=lambda: NOW)
+    server.act = drip(*DRIPS["body"])
+    assert provider.send(batch_of()).outcome is Outcome.UNKNOWN
+    server.answers(http(200, SAMPLE))
+    assert provider.send(batch_of()).outcome is Outcome.ACCEPTED
+    provider._session().close()
+
+
+PACKED_ZEROS: Final = gzip.compress(bytes(50_000_000), 6)
+LARGE: Final = {
+    "body": http(200, b" " * 1_000_001),
+    "body without a length": b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 1_000_001,
+    "yes": http(200, SAMPLE.encode() + b" " * 1_000_001),
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"3e8\r\n" + b" " * 1000 + b"\r\n") * 1001,
+    "trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + (b"X: " + b"y" * 9000 + b"\r\n") * 120,
+    "answers before the answer": (b"HTTP/1.1 100 " + b"y" * 9000 + b"\r\n\r\n") * 120,
+    "gzip": http(200, PACKED_ZEROS, "Content-Encoding: gzip"),
+    "deflate": http(200, zlib.compress(bytes(50_000_000), 6), "Content-Encoding: deflate"),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_an_answer_of_more_than_a_megabyte_is_unknown_and_not_kept_in_memory(server: RawServer, what: str) -> None:
+    server.answers(LARGE[what])
+    tracemalloc.start()
+    try:
+        reply = send(server.url)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (reply.outcome, reply.reason) == (
+        Outcome.UNKNOWN,
+        "an answer of more than 1 MB, which nobody reads to its end",
+    )
+    assert peak < 10_000_000
+
+
+def test_a_redirect_is_not_unpacked(server: RawServer) -> None:
+    server.answers(http(302, PACKED_ZEROS, "Content-Encoding: gzip", "Location: /"))
+    tracemalloc.start()
+    try:
+        assert send(server.url).outcome is Outcome.UNKNOWN
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_just_below_a_megabyte_is_read(server: RawServer) -> None:
+    assert reply_to(server, 200, SAMPLE + " " * 990_000).outcome is Outcome.ACCEPTED
+
+
+# Through a session that is given
+
+
+@pytest.fixture
+def own_session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def send_through(session: requests.Session, url: str) -> Reply:
+    adapters = dict(session.adapters)
+    reply = Provider(base_url=url, api_key=KEY, timeout=TIMEOUT, session=session, now=lambda: NOW).send(batch_of())
+    assert session.adapters == adapters
+    return reply
+
+
+@pytest.mark.parametrize("what", ["body", "body without a length", "chunks"])
+def test_a_given_session_bounds_the_time_of_a_body(own_session: requests.Session, server: RawServer, what: str) -> None:
+    server.act = drip(*DRIPS[what])
+    with ends_in_time():
+        reply = send_through(own_session, server.url)
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "no complete answer within 0.2 s")
+
+
+@pytest.mark.parametrize("what", ["body", "body without a length", "yes", "chunks", "gzip", "deflate"])
+def test_a_given_session_bounds_the_size_of_a_body(own_session: requests.Session, server: RawServer, what: str) -> None:
+    server.answers(LARGE[what])
+    reply = send_through(own_session, server.url)
+    assert (reply.outcome, reply.reason[:28]) == (Outcome.UNKNOWN, "an answer of more than 1 MB,")
+
+
+def test_a_given_session_keeps_its_connection(own_session: requests.Session, server: RawServer) -> None:
+    kept = http(200, SAMPLE).replace(b"Connection: close\r\n", b"")
+
+    def twice(connection: socket.socket) -> None:
+        connection.sendall(kept)
+        RawServer._request(connection)
+        connection.sendall(kept)
+
+    server.act = twice
+    assert [send_through(own_session, server.url).outcome for _ in range(2)] == [Outcome.ACCEPTED] * 2
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_given_session_may_read_the_answer_itself(
+    own_session: requests.Session, server: RawServer, *, packed: bool
+) -> None:
+    seen: list[str] = []
+    own_session.hooks["response"].append(lambda response, **_: seen.append(response.text))
+    body, headers = (gzip.compress(SAMPLE.encode()), ["Content-Encoding: gzip"]) if packed else (SAMPLE.encode(), [])
+    server.answers(http(200, body, *headers))
+    assert send_through(own_session, server.url).outcome is Outcome.ACCEPTED
+    assert seen == [SAMPLE]
+
+
+def test_a_given_session_tells_a_refused_connection_from_a_time_out(
+    own_session: requests.Session, server: RawServer
+) -> None:
+    server.act = stall
+    assert send_through(own_session, server.url).reason == "no complete answer within 0.2 s"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert send_through(own_session, f"http://127.0.0.1:{port}").outcome is Outcome.NOT_SENT
+
+
 # It never arrived
 
 
@@ -465,16 +873,60 @@ def test_a_tls_handshake_that_fails_never_arrived(server: RawServer, act: Callab
     assert send(server.url.replace("http:", "https:")).outcome is Outcome.NOT_SENT
 
 
-def test_a_connection_that_is_never_taken_never_arrived() -> None:
+def test_a_tls_handshake_that_drips_in_never_arrived(server: RawServer) -> None:
+    def after_its_hello(connection: socket.socket) -> None:
+        connection.recv(65536)
+        drip(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb", b"\x03")(connection)
+
+    server.reads, server.act = False, after_its_hello
+    with ends_in_time():
+        assert send(server.url.replace("http:", "https:")).outcome is Outcome.NOT_SENT
+
+
+@contextlib.contextmanager
+def never_takes() -> Iterator[int]:
+    """The port of a listener whose queue is full, so that the kernel answers no further SYN."""
     with socket.socket() as listener, contextlib.ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
-        for _ in range(2):  # fill its queue, so that the kernel answers no further SYN
+        for _ in range(2):
             client = waiting.enter_context(socket.socket())
             client.setblocking(False)  # noqa: FBT003 # its only form
             with contextlib.suppress(BlockingIOError):
                 client.connect(listener.getsockname())
-        assert send(f"http://127.0.0.1:{listener.getsockname()[1]}").outcome is Outcome.NOT_SENT
+        yield listener.getsockname()[1]
+
+
+def test_a_connection_that_is_never_taken_never_arrived() -> None:
+    with never_takes() as port:
+        assert send(f"http://127.0.0.1:{port}").outcome is Outcome.NOT_SENT
+
+
+def resolve_localhost(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
+    """Gives the name several addresses, as a look-up could."""
+    look_up = socket.getaddrinfo
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *how: found if host == "localhost" else look_up(host, *how))
+
+
+def test_an_address_that_takes_nothing_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, server: RawServer
+) -> None:
+    server.answers(http(200, SAMPLE))
+    with never_takes() as silent:
+        resolve_localhost(monkeypatch, silent, server.port)
+        assert send("http://localhost:1").outcome is Outcome.ACCEPTED
+
+
+def test_a_name_of_many_addresses_has_no_more_time_than_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with never_takes() as silent, ends_in_time():
+        resolve_localhost(monkeypatch, *[silent] * 100)
+        assert send("http://localhost:1").outcome is Outcome.NOT_SENT
+
+
+def test_a_name_without_an_address_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_localhost(monkeypatch)
+    assert send("http://localhost:1").outcome is Outcome.NOT_SENT
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://127.0.0.1:1", "http:///"])
@@ -493,6 +945,25 @@ def test_a_proxy_that_opens_no_tunnel_never_took_the_request(
     server.answers(f"HTTP/1.1 {status} Reason\r\n\r\n".encode())
     assert send("https://voicebatch.invalid/v1").outcome is Outcome.NOT_SENT
     assert server.requests[0].startswith(b"CONNECT voicebatch.invalid:443 ")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        drip(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        drip(b"HTTP/1.1 200 ", b"O"),
+        send_bytes(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        send_bytes(),
+    ],
+)
+def test_a_proxy_whose_answer_drips_in_or_is_garbled_never_took_the_request(
+    monkeypatch: pytest.MonkeyPatch, server: RawServer, act: Callable[[socket.socket], None]
+) -> None:
+    without_proxies(monkeypatch)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
+    server.act = act
+    with ends_in_time():
+        assert send("https://voicebatch.invalid/v1").outcome is Outcome.NOT_SENT
 
 
 def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:

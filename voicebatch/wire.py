@@ -64,6 +64,7 @@ REQUEST_CODES: Final[Mapping[str, str]] = {
     "SENDER_NOT_AUTHORIZED": "the sender is not authorised",
     "SENDER_INVALID": "the sender is not valid",
 }
+FINE: Final = "200"  # of the control codes; documented for /campaign/cancel, and not among the errors
 NUMBER_CODES: Final[Mapping[str, str]] = {
     "13": "there is no price for a number in the request",
     "14": "a number in the request is on the provider's STOP list",
@@ -163,7 +164,7 @@ def read_answer(body: bytes | str) -> Answer | tuple[str, str]:
     show; only a body that is neither a documented yes nor a documented no raises ``UnreadableAnswer``.
     """
     data = _load(body)
-    if data.get("success") is True:
+    if _says_yes(data):
         return _yes(data)
     if data.get("success") is False or ("code" in data and not data.get("success")):
         return _text(data.get("code", "")), _text(data.get("message") or data.get("error"))
@@ -283,6 +284,18 @@ def _date(word: str | None) -> datetime | None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no figure")
+
+
+def _says_yes(data: Mapping[str, Any]) -> bool:
+    """True; or, beside a campaign and nothing that says no, what PHP may write for it, or the 200 of a control code.
+
+    Lenient, because an unread yes makes everyone in the request unknown; a no names no campaign.
+    """
+    success, code = data.get("success"), _text(data.get("code"))
+    if success is True:
+        return True
+    written = str(success).strip().lower() in {"true", "1"} or (success is None and code == FINE)
+    return written and code in {"", FINE} and not data.get("error") and bool(_text(data.get("campaignId")).strip())
 
 
 def _yes(data: Mapping[str, Any]) -> Answer:

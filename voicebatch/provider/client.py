@@ -19,12 +19,17 @@ from urllib3.exceptions import HTTPError
 from voicebatch import wire
 from voicebatch.errors import UsageError
 from voicebatch.models import Batch, Outcome, Reply
-from voicebatch.provider import outcomes, transport
+from voicebatch.provider import bounds, outcomes, transport
 
 _IDLE_SECONDS: Final = 2.0
 """A kept connection that rested longer is not used again: if the server closed it at the very moment of our request,
 the reset would be an unknown outcome, and a person would have to settle it. A new connection
 costs a tenth of a second."""
+_HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-cache",
+    "Accept-Encoding": "identity",  # a few hundred bytes: nothing to pack
+}
 
 
 def _now() -> datetime:
@@ -34,7 +39,13 @@ def _now() -> datetime:
 class Provider:
     """Sends batches, one HTTP session a thread, or through the one that is given.
 
-    ``base_url`` is https, or http on a loopback address; ``timeout`` is in seconds, for connecting and for each read.
+    ``base_url`` is https, or http on a loopback address. ``timeout``, in seconds, is the longest that connecting takes
+    (the look-up of the name aside), and once more the longest from there to the last byte of the answer.
+
+    A given ``session`` keeps its adapters, which must not repeat a POST. With requests' own adapter ``timeout`` holds
+    for each address of the name, for each read of the answer's header, and for the answer's body but for its last
+    read: a header or a chunk's own line that drips in has no bound. Its size is bounded, but for what hooks read and
+    for a redirect, which requests reads by itself.
     """
 
     def __init__(
@@ -63,18 +74,19 @@ class Provider:
         """Posts one batch once. Whatever happens is in the reply; nothing is ever repeated here."""
         request = wire.SendRequest.of(batch.message, batch.numbers, api_key=self._api_key, notify_url=self._notify_url)
         try:
-            answer = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
-        except (requests.RequestException, HTTPError, ValueError) as error:  # not all is translated by requests
+            answer, body = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
+        except (OSError, HTTPError, ValueError) as error:  # of requests, and what it does not translate
             return self._unanswered(error)
-        text = answer.content.decode("utf-8", errors="replace")
+        text = body.decode("utf-8-sig", errors="replace")
         reply = outcomes.read(answer.status_code, answer.headers, text, now=self._now())
         return replace(self._reply_without_key(reply), body=self._without_key(text)[: outcomes.BODY_KEPT])
 
-    def _post(self, url: str, body: str) -> requests.Response:
-        headers = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
-        session = self._session()
+    def _post(self, url: str, body: str) -> tuple[requests.Response, bytes]:
         try:
-            return session.post(url, data=body.encode(), headers=headers, timeout=self._timeout, allow_redirects=False)
+            with self._session().post(
+                url, data=body.encode(), headers=_HEADERS, timeout=self._timeout, allow_redirects=False, stream=True
+            ) as answer:
+                return answer, bounds.read_body(answer, bounds.Deadline(self._timeout))
         finally:
             self._threads.used_at = time.monotonic()
 
@@ -84,6 +96,7 @@ class Provider:
         session: requests.Session | None = getattr(self._threads, "session", None)
         if session is None:
             session = self._threads.session = transport.open_session(loopback=_is_loopback(self._base_url))
+            self._threads.used_at = time.monotonic()
         elif time.monotonic() - self._threads.used_at > _IDLE_SECONDS:
             session.close()  # only drops its connections
         return session
@@ -92,6 +105,10 @@ class Provider:
         # Only the exception's type: its text can hold the address, and an address can hold the key.
         if transport.never_written(error):
             return Reply(outcome=Outcome.NOT_SENT, reason=f"no connection to the provider ({type(error).__name__})")
+        if transport.timed_out(error):
+            return Reply(outcome=Outcome.UNKNOWN, reason=f"no complete answer within {self._timeout:g} s")
+        if transport.too_large(error):
+            return Reply(outcome=Outcome.UNKNOWN, reason="an answer of more than 1 MB, which nobody reads to its end")
         return Reply(outcome=Outcome.UNKNOWN, reason=f"no answer to the request ({type(error).__name__})")
 
     def _reply_without_key(self, reply: Reply) -> Reply:

@@ -9,15 +9,17 @@
 | 401, 403, 404, 405, 407, 410 without a code      | account    | after ``resume``: wrong address, proxy, ...  |
 | 400, 411, 413, 414, 415, 422, 431 without a code | refused    | never: HTTP says that nothing was done       |
 | any other 5xx, 408, a redirect, an unreadable 200| unknown    | never: it may have called everyone           |
+| code 200 without a yes beside it                 | unknown    | never: 200 is what this provider calls fine  |
 | no name, no connection, no TLS, before writing   | not sent   | yes, after a pause: it never arrived         |
-| time-out while reading, reset after writing      | unknown    | never                                        |
+| cut, too late or too large after writing         | unknown    | never                                        |
 """
 
 from __future__ import annotations
 
 import email.utils
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -48,18 +50,12 @@ _STATUSES_WITHOUT_CODE: Final[Mapping[int, tuple[Outcome, str]]] = {
 
 
 def read(status: int, headers: Mapping[str, str], body: str, *, now: datetime) -> Reply:
-    """The reply that an HTTP answer amounts to."""
-    reply = _judge(status, headers, body, now)
-    wait = reply.wait_seconds if reply.wait_seconds is not None else _rate_header_wait(headers, now)
-    return Reply(
-        outcome=reply.outcome,
-        reason=reply.reason,
-        code=reply.code,
-        http_status=status,
-        answer=reply.answer,
-        wait_seconds=wait,
-        body=body[:BODY_KEPT],
-    )
+    """The reply that an HTTP answer amounts to. ``now`` is our clock's, for an answer that does not say its own."""
+    now = _date(headers.get("Date", "")) or now
+    reply = replace(_judge(status, headers, body, now), http_status=status, body=body[:BODY_KEPT])
+    if reply.wait_seconds is None and (wait := _rate_header_wait(headers, now)) is not None:
+        return replace(reply, wait_seconds=wait, spent=True)
+    return reply
 
 
 def _judge(status: int, headers: Mapping[str, str], body: str, now: datetime) -> Reply:
@@ -92,11 +88,13 @@ def _read_body(status: int, body: str) -> Reply:
 
 
 def _read_code(status: int, code: str, message: str) -> Reply:
+    if code == wire.FINE:
+        return Reply(outcome=Outcome.UNKNOWN, code=code, reason="the answer calls itself fine and does not say yes")
     unlisted, _ = _STATUSES_WITHOUT_CODE.get(status, (Outcome.REFUSED, ""))
     outcome = _CODES.get(code.upper(), unlisted)
     reason = _MEANINGS.get(code.upper()) or message or "the provider refused without a reason"
     said = f" ({message})" if message and message not in reason else ""
-    return Reply(outcome=outcome, code=code, reason=f"{reason}{said}")
+    return Reply(outcome=outcome, code=code, reason=f"{reason}{said}", about_number=code.upper() in wire.NUMBER_CODES)
 
 
 def _rate_header_wait(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -115,11 +113,18 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """RFC 9110: seconds, or a date."""
     value = headers.get("Retry-After", "")
     seconds = _seconds(value)
+    if seconds is None and (date := _date(value)):
+        seconds = (date - now).total_seconds()
+    return None if seconds is None else min(max(0.0, seconds), _LONGEST_WAIT)
+
+
+def _date(value: str) -> datetime | None:
+    """An HTTP date, which is UTC also where it does not say so; None for anything else."""
     try:
-        wait = (email.utils.parsedate_to_datetime(value) - now).total_seconds() if seconds is None else seconds
+        date = email.utils.parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(0.0, wait), _LONGEST_WAIT)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _seconds(value: str) -> float | None:

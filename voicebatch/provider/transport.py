@@ -1,4 +1,4 @@
-"""HTTP sessions that tell "it certainly never arrived" from "it may have arrived".
+"""HTTP sessions that tell "it certainly never arrived" from "it may have arrived", and that never wait for ever.
 
 requests and urllib3 report a failed TLS handshake like a failure in mid-answer, and a time-out during the handshake
 like a time-out while reading. Here everything that goes wrong before the first byte of a request is written ends as
@@ -7,27 +7,36 @@ like a time-out while reading. Here everything that goes wrong before the first 
 
 from __future__ import annotations
 
-import ssl
-from typing import Any, Final
+import socket
+from collections.abc import Iterator
+from http.client import HTTPException
+from typing import Any, Final, cast
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema, InvalidURL
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.util.connection import allowed_gai_family, create_connection
+
+from voicebatch.provider.bounds import AnswerTooLarge, BoundedSocket, Deadline
 
 NEVER_WRITTEN: Final = (
     NewConnectionError,
     ConnectTimeoutError,
-    InvalidSchema,  # a proxy of a kind that requests has no driver for
+    InvalidSchema,  # a proxy of a kind that there is no driver for
     InvalidURL,  # an address, or a proxy's, that cannot be connected to
 )
 
 
 def open_session(*, loopback: bool) -> requests.Session:
-    """A session that follows no redirect and repeats nothing by itself; proxies are for the world outside only."""
-    session = requests.Session()
+    """A session that follows no redirect and repeats nothing by itself; proxies are for the world outside only.
+
+    A request's ``timeout``, one number, is the time for connecting (TLS and a proxy's tunnel included, the look-up of
+    the name aside), and once more the time from there to the last byte of the answer.
+    """
+    session = _Session()
     session.trust_env = not loopback
     adapter = _Adapter(max_retries=0)
     session.mount("https://", adapter)
@@ -36,32 +45,82 @@ def open_session(*, loopback: bool) -> requests.Session:
 
 
 def never_written(error: BaseException) -> bool:
-    """Whether the exception says that not one byte of the request left this machine's hands.
+    """Whether the exception says that not one byte of the request left this machine's hands."""
+    return any(isinstance(cause, NEVER_WRITTEN) for cause in _causes(error))
 
-    requests keeps what it wraps in ``args``, urllib3 in ``reason``. An exception's ``__context__`` says nothing: it may
-    be of something that was overcome.
+
+def timed_out(error: BaseException) -> bool:
+    """Whether the exception says that the time of the request was over."""
+    return any(isinstance(cause, (TimeoutError, ReadTimeoutError)) for cause in _causes(error))
+
+
+def too_large(error: BaseException) -> bool:
+    """Whether the exception says that the answer was larger than an answer is."""
+    return any(isinstance(cause, AnswerTooLarge) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it wraps: requests keeps that in ``args``, urllib3 in ``reason``.
+
+    An exception's ``__context__`` says nothing: it may be of something that was overcome.
     """
-    if isinstance(error, NEVER_WRITTEN):
-        return True
-    wrapped = (*error.args, getattr(error, "reason", None))
-    return any(never_written(cause) for cause in wrapped if isinstance(cause, BaseException))
+    yield error
+    for wrapped in (*error.args, getattr(error, "reason", None)):
+        if isinstance(wrapped, BaseException):
+            yield from _causes(wrapped)
 
 
-class _ConnectMixin:
+class _Session(requests.Session):
+    def get_redirect_target(self, _: requests.Response) -> None:
+        """None: to look for the next address, requests would read the answer first, however large."""
+
+
+class _Http(HTTPConnection):
     def connect(self) -> None:
         try:
-            super().connect()  # type: ignore[misc] # of the connection class that this is mixed into
+            super().connect()
         except NEVER_WRITTEN:
             raise
-        except (OSError, ssl.SSLError, HTTPError) as error:
-            raise NewConnectionError(self, f"{type(error).__name__} before the request") from error  # type: ignore[arg-type]
+        except (OSError, ValueError, HTTPError, HTTPException) as error:
+            raise NewConnectionError(self, f"{type(error).__name__} before the request") from error
+        self.sock = cast("socket.socket", BoundedSocket(self.sock, self._deadline()))
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if isinstance(self.sock, BoundedSocket):  # a kept connection
+            self.sock.begin(self._deadline())
+        super().request(*args, **kwargs)
+
+    def _deadline(self) -> Deadline:
+        return Deadline(cast("float", self.timeout))
+
+    def _new_conn(self) -> socket.socket:
+        """urllib3 gives every address of a name the whole time; here each gets its share of what is left."""
+        found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        self._connecting = self._deadline()
+        refusal = OSError("the name has no address")
+        for untried, (*_, address) in zip(range(len(found), 0, -1), found, strict=True):
+            try:
+                return self._open(address[:2], self._connecting.left() / untried)
+            except OSError as error:
+                refusal = error
+        raise refusal
+
+    def _open(self, address: tuple[Any, ...], seconds: float) -> socket.socket:
+        host, port = address
+        opened = create_connection((host, port), seconds, self.source_address, self.socket_options)
+        opened.settimeout(self._connecting.left())  # for the TLS handshake, which takes no longer than that
+        return opened
+
+    def _tunnel(self) -> None:
+        """Through a proxy; what it answers could drip in as well."""
+        plain = self.sock
+        self.sock = cast("socket.socket", BoundedSocket(plain, self._connecting))
+        super()._tunnel()
+        self.sock = plain
+        plain.settimeout(self._connecting.left())
 
 
-class _Http(_ConnectMixin, HTTPConnection):
-    pass
-
-
-class _Https(_ConnectMixin, HTTPSConnection):
+class _Https(_Http, HTTPSConnection):
     pass
 
 
@@ -78,7 +137,9 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("socks"):
+            raise InvalidSchema("SOCKS proxies are not supported")  # their connections are of another class
+        manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
         return manager
