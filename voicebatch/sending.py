@@ -25,8 +25,8 @@ from voicebatch.pricing import total
 
 _LOG: Final = logging.getLogger(__name__)
 
-LEASE_MARGIN: Final = 15.0
-"""Seconds that a worker is believed to be at work beyond its request's time-outs."""
+LEASE_MARGIN: Final = 60.0
+"""Seconds that a worker is believed to be at work beyond its request's time-outs: a name server may take that long."""
 
 _LONGEST_NAP: Final = timedelta(seconds=5)  # a waiting worker looks again: another may have changed what it waits for
 _LOOK_AGAIN: Final = timedelta(seconds=0.5)
@@ -99,6 +99,7 @@ class Sender:
     timeout_seconds: float
     stop: threading.Event
     concurrency: int = 4
+    margin_seconds: float = LEASE_MARGIN
     max_cost: Decimal | None = None
     currency: str = ""
     estimate: Callable[[Sequence[str]], Decimal | None] = lambda _: None
@@ -173,7 +174,7 @@ class Sender:
             limiter=self.limiter,
             limits=self.limits,
             now=self.clock.now(),
-            lease_seconds=self.timeout_seconds + LEASE_MARGIN,
+            lease_seconds=self.timeout_seconds + self.margin_seconds,
         )
 
     def _record(self, claim: Claim, reply: Reply) -> Generator[Nap, None, None]:
