@@ -12,9 +12,11 @@ INSTALL := uv pip install --quiet --python $(BIN)/python
 endif
 
 DEMO := reports/demo
+KILLS ?= 200
+WORLDS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench clean
+.PHONY: help demo test crash sim check lint format bench clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +28,12 @@ demo: .venv/.installed  ## Set up, send sample_data/ to the built-in sandbox, pr
 
 test: .venv/.installed-dev  ## Set up, then run all tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+crash: .venv/.installed-dev  ## Kill -9 four workers KILLS times on each ledger, and at every single step
+	VOICEBATCH_KILLS=$(KILLS) $(BIN)/pytest -m crash tests/crash --numprocesses 2 --dist load -rP
+
+sim: .venv/.installed-dev  ## Simulate WORLDS worlds of sending, or replay one: make sim SEED=123
+	VOICEBATCH_WORLDS=$(WORLDS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m sim tests/simulation --numprocesses 2 --dist load
 
 check: lint test  ## Format, lint, types, floors, tests
 

@@ -16,7 +16,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicebatch.models import Charge, Fault, RequestCounts, RowCounts, RowStatus, RunStatus, RunSummary
+from voicebatch.ledger import Claim, Worker
+from voicebatch.models import (
+    Charge,
+    Fault,
+    Outcome,
+    RateLimit,
+    Reply,
+    RequestCounts,
+    RowCounts,
+    RowStatus,
+    RunStatus,
+    RunSummary,
+)
+from voicebatch.pipeline.running import summarise
 from voicebatch.reports import manifest
 from voicebatch.reports.cells import csv_text, harmless, write_csv
 from voicebatch.reports.country import COLUMNS, country_totals, write_country_report
@@ -24,7 +37,10 @@ from voicebatch.reports.recipients import write_recipients
 from voicebatch.reports.rejected import RejectedRow, rejected_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from voicebatch.ledger import Ledger, NewRun
 
 NOW = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 RUNS_A_FORMULA = "=+-@\t\r＝＋－＠"
@@ -328,3 +344,32 @@ def test_the_manifest_is_json_with_the_plan_the_counts_the_totals_and_the_checks
 
 def test_versions_name_python_and_what_the_result_depends_on() -> None:
     assert {"python", "voicebatch", "phonenumbers", "pyarrow"} <= manifest.versions().keys()
+
+
+# The summary
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([], RunStatus.RUNNING),
+        ([Outcome.ACCEPTED], RunStatus.RUNNING),
+        ([Outcome.ACCEPTED, Outcome.ACCOUNT], RunStatus.STOPPED),
+        ([Outcome.ACCEPTED, Outcome.ACCEPTED], RunStatus.COMPLETE),
+    ],
+)
+def test_a_run_is_under_way_as_long_as_a_worker_is_there_that_may_do_the_rest(
+    ledger: Ledger,
+    make_run: Callable[..., NewRun],
+    yes: Callable[..., Reply],
+    answers: list[Outcome],
+    status: RunStatus,
+) -> None:
+    run, limits, worker = make_run(1, 1), [RateLimit(requests=9, seconds=1)], Worker.current()
+    ledger.enqueue(run, now=NOW)
+    ledger.join(run.id, worker=worker, now=NOW)
+    for outcome in answers:
+        claim = ledger.claim(run.id, worker=worker, limiter="l", limits=limits, now=NOW, lease_seconds=60)
+        assert isinstance(claim, Claim)
+        ledger.record(claim, yes() if outcome is Outcome.ACCEPTED else Reply(outcome=outcome), now=NOW)
+    assert summarise(ledger.find(run.id), ledger, limits=limits, limiter="l", now=NOW).status is status

@@ -228,7 +228,7 @@ def send(
         on_progress=on_progress,
     )
     if max_cost is not None:
-        running.check_prices(plan)
+        running.check_prices(plan.prices, plan.messages_by_code)
     make_folder(plan.report_dir)
     with opened(plan.ledger_url) as ledger:
         now = (clock or LedgerClock(ledger)).now()

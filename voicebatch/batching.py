@@ -51,7 +51,7 @@ def group(messages: NDArray[np.int32], *, batch_size: int) -> Grouping:
     return Grouping(order=order.astype(np.int64), starts=np.array(starts, dtype=np.int64))
 
 
-LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .\-/]?\d){5,}")
+LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .\-/\u00a0\u202f]?\d){5,}")
 """What may be a phone number in a provider's message."""
 
 _FEWEST_DIGITS: Final = 7  # of a number without its country: fewer may be anything
@@ -83,6 +83,11 @@ def regroup(numbers: Sequence[str], *, said: str) -> Regrouping:
 def _named(numbers: Sequence[str], said: str) -> Collection[str]:
     """Which of the numbers are named: ``+33…``, ``0033…``, ``33…``, or nationally if that can be one only."""
     written = {re.sub(r"\D", "", one).lstrip("0") for one in LONG_NUMBER.findall(said)}
-    international = {number for number in numbers if number[1:] in written}
-    national = [[number for number in numbers if number.endswith(one)] for one in written if len(one) >= _FEWEST_DIGITS]
-    return international or {meant[0] for meant in national if len(set(meant)) == 1}
+    meant = [_meant(numbers, digits) for digits in written]
+    return {found.pop() for found in meant if len(found) == 1}
+
+
+def _meant(numbers: Sequence[str], digits: str) -> set[str]:
+    if (international := f"+{digits}") in numbers:
+        return {international}
+    return {number for number in numbers if len(digits) >= _FEWEST_DIGITS and number.endswith(digits)}

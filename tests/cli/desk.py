@@ -128,12 +128,13 @@ class Desk:
             )
         return Process(popen=popen, out=out, err=err)
 
-    def answer(self, reply: str, *arguments: str, **variables: str) -> Result:
-        """Runs the command on a terminal and answers its question."""
+    def answer(self, reply: str, *arguments: str, meanwhile: Callable[[], object] = bool, **variables: str) -> Result:
+        """Runs the command on a terminal and answers its question, after something else happened."""
         master, slave = pty.openpty()
         try:
             process = self.start(*arguments, stdin=slave, **variables)
             process.until_said("[y/N]")
+            meanwhile()
             os.write(master, f"{reply}\n".encode())
             return process.end()
         finally:

@@ -127,10 +127,20 @@ def cut(provider: Provider, request: Request) -> None:
     provider.act(request)
 
 
+def lose(_provider: Provider, _request: Request) -> None:
+    """Calls nobody, and says nothing."""
+
+
 def garble(provider: Provider, request: Request) -> Answer:
     """Calls, and something on the way puts its own page in the answer's place."""
     provider.act(request)
     return Answer(200, "<html>It works!</html>")
+
+
+def miscount(provider: Provider, request: Request) -> Answer:
+    """Calls, and counts one message too many."""
+    answer = json.loads(provider.act(request))
+    return Answer(200, json.dumps({**answer, "nbSms": answer["nbSms"] + 1}))
 
 
 def fail(provider: Provider, request: Request) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
@@ -106,6 +107,85 @@ def test_yes_is_yes_and_the_same_command_asks_again_before_it_goes_on_with_the_r
         assert desk.answer("n", *command).code == 2
         assert len(provider.requests) == 1
         assert provider.called == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A run that is asked about before it is sent, and again before the rest is."""
+
+    sent: Result
+    without_price: Result
+    resumed: Result
+
+
+@pytest.fixture(scope="module")
+def asked(new_desk: Callable[..., Desk]) -> Iterator[Asked]:
+    desk = new_desk(TZ="Asia/Kolkata")
+    desk.people("people.csv", 6)
+    desk.write("prices.csv", f"calling_code,unit_cost,currency\n33,{UNIT_COST},EUR\n")
+    desk.write("out.csv", f"phone\n{number(6)}\nnobody\n")
+    with provide(act.accept, act.refuse(11)) as provider:
+        how = ("--base-url", provider.base_url, "--rate", "1/min", "--concurrency", "1")
+        send = ("send", "people.csv", *TEXT, "--batch-size", "2", *how, "--max-cost", "10")
+        without_price = desk.run(*send, "--json", "--yes")
+        sent = desk.answer("y", *send, "--price-table", "prices.csv", "--rate", "9/min")
+        yield Asked(
+            sent=sent,
+            without_price=without_price,
+            resumed=desk.answer("n", "resume", "latest", *how, "--max-cost", "10", "--suppress", "out.csv"),
+        )
+
+
+def test_before_sending_people_requests_cost_time_and_ceiling_are_shown(asked: Asked) -> None:
+    shown = asked.sent.out + asked.sent.err
+    assert "6 to call" in shown
+    assert re.search(r"3 requests, all out by \d{4}-\d\d-\d\d \d\d:\d\d IST at best", shown)
+    assert f"Estimated cost: {6 * UNIT_COST} EUR" in shown
+    assert "Ceiling: 10.0000 EUR" in shown
+    assert "Call 6 people now?" in shown
+    assert asked.without_price.code == 2
+
+
+def test_before_going_on_the_same_is_shown_of_what_is_left(asked: Asked) -> None:
+    shown = asked.resumed.err
+    assert re.search(r"3 people still queued, in 2 requests, all out by .* IST at best", shown)
+    assert f"Estimated cost: {3 * UNIT_COST} EUR" in shown
+    assert f"Ceiling: 10.0000 EUR for the whole run, of which {2 * UNIT_COST} is charged already" in shown
+    assert "call 3 people now?" in shown
+    assert "out.csv: there is no phone number in 1 line, such as 3" in shown
+
+
+def test_without_a_price_the_question_says_so_and_a_ceiling_needs_no_question(desk: Desk) -> None:
+    desk.people("people.csv", 2)
+    send = ("send", "people.csv", *TEXT, "--sandbox")
+    assert "Estimated cost: no price known for +33: give --price-table" in desk.answer("n", *send).out
+    process = desk.start(*send, "--max-cost", "1", "--yes")
+    assert process.end().code == 2
+
+
+def test_options_that_come_too_late_for_a_plan_are_named(desk: Desk) -> None:
+    desk.people("people.csv", 2)
+    send = ("send", "people.csv", *TEXT, "--sandbox", "--yes")
+    planned = desk.run(*send, "--max-invalid", "3", "--repeat-window", "2d")
+    assert desk.run(*send, "--max-invalid", "3", "--repeat-window", "48h").err.count("change nothing") == 0
+    other = desk.run(*send, "--batch-size", "1", "--notify-url", "https://example.com/", "--repeat-window", "2d")
+    assert (planned.code, other.code) == (0, 0)
+    (line,) = [line for line in other.err.splitlines() if "change nothing" in line]
+    assert "--batch-size (planned with 500), --notify-url (planned with none), --max-invalid (planned with 3)" in line
+    assert "--repeat-window" not in line
+
+
+def test_who_opted_out_meanwhile_is_left_out_by_resume(desk: Desk) -> None:
+    desk.people("people.csv", 4)
+    desk.write("out.csv", f"phone\n{number(2)}\n")
+    desk.write("more.txt", f"{number(3)}\n")
+    with provide(act.refuse(11)) as provider:
+        where = ("--base-url", provider.base_url, "--yes", "--json")
+        desk.run("send", "people.csv", *TEXT, *where)
+        done = desk.run("resume", "latest", "--suppress", "out.csv", "--suppress", "more.txt", *where)
+        assert provider.called == [number(1), number(4)]
+    assert (done.code, done.json["rows"]["suppressed"]) == (0, 2)
+    assert desk.recipients(done.json["report_dir"])[4]["reason"] == "on the opt-out list more.txt, row 1"
 
 
 # Keys and windows

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,7 +109,17 @@ class TestARunToWhichEverythingHappens:
 
     def test_the_checks_of_the_manifest_hold(self, mixed: Mixed) -> None:
         checks = mixed.desk.manifest(mixed.sent.json["report_dir"])["checks"]
-        assert [check["ok"] for check in checks] == [True, True, True]
+        assert [check["ok"] for check in checks] == [True] * 5
+
+    def test_the_manifest_lists_what_is_unknown_to_be_looked_up(self, mixed: Mixed) -> None:
+        unknown = mixed.desk.manifest(mixed.sent.json["report_dir"])["unknown"]
+        batches = {line["batch_id"] for line in mixed.desk.table(mixed.sent.json["report_dir"], "recipients.csv")
+                   if line["status"] == "unknown"}  # fmt: skip
+        assert {one["batch_id"] for one in unknown} == batches
+        assert all(one["people"] == 1 and one["reason"] for one in unknown)
+        left = sorted(datetime.fromisoformat(one["left_at"]) for one in unknown)
+        arrived = [mixed.provider.requests[at].at for at in (2, 3, 4, 9)]
+        assert all(abs(one - other) < timedelta(seconds=2) for one, other in zip(left, arrived, strict=True))
 
 
 def test_a_refusal_is_exit_4_with_the_others_called(desk: Desk) -> None:
@@ -150,3 +161,44 @@ def test_a_provider_that_cannot_be_reached_stops_the_run_with_exit_7_and_everyon
     assert sent.error["kind"] == "guard"
     assert desk.statuses(sent.json["report_dir"]) == {"queued": 3}
     assert sent.json["requests"]["sent"] == 0
+
+
+def test_answers_that_do_not_add_up_are_shown_and_change_no_exit_code(desk: Desk) -> None:
+    desk.people("people.csv", 8)
+    with provide(*[act.miscount] * 7) as provider:
+        send = (
+            "send",
+            "people.csv",
+            "--text",
+            "Bonjour",
+            "--batch-size",
+            "1",
+            "--yes",
+            "--base-url",
+            provider.base_url,
+        )
+        sent = desk.run(*send)
+        again = desk.run(*send, "--json")
+    assert (sent.code, again.code) == (0, 0)
+    assert sent.out.count("Check: Batch ") == 5
+    assert "… and 9 more in manifest.json" in sent.out
+    assert len(again.json["findings"]) == 14
+    checks = {check["check"]: check for check in desk.manifest(again.json["report_dir"])["checks"]}
+    assert checks["every answer adds up"]["ok"] is False
+    assert checks["every answer adds up"]["findings"] == again.json["findings"]
+    assert not checks["accepted numbers = nbSms"]["ok"]
+
+
+def test_what_is_unknown_is_said_apart_even_when_the_account_stops_the_run(desk: Desk) -> None:
+    desk.people("people.csv", 3)
+    with provide(act.cut, act.refuse("NOT_CREDIT")) as provider:
+        stopped = desk.run("send", "people.csv", "--text", "Bonjour", "--batch-size", "1", "--concurrency", "1",
+                           "--yes", "--base-url", provider.base_url, "--ledger", "own.sqlite")  # fmt: skip
+    assert stopped.code == 6
+    command = re.search(r"Unknown: 1 request with 1 person, .*: voicebatch (runs show .*)", stopped.out)
+    assert command
+    shown = desk.run(*command[1].split())
+    assert "voicebatch resume" in shown.err
+    assert "--as not-sent --requeue --batch ID" in shown.out
+    listed = desk.run("runs", "--ledger", "own.sqlite")
+    assert "voicebatch runs show RUN --ledger own.sqlite" in listed.err

@@ -143,11 +143,14 @@ def test_every_row_of_the_input_is_in_the_recipients_with_its_number_and_campaig
 def test_the_manifest_has_its_checks_all_true_with_their_figures(story: Story) -> None:
     manifest = story.desk.manifest(story.first.json["report_dir"])
     checks = {check["check"]: check for check in manifest["checks"]}
-    assert len(checks) == 3
+    assert len(checks) == 5
     assert all(check["ok"] is True for check in checks.values())
     assert checks["rows in = rows out"]["rows_out"] == 700
     assert Decimal(checks["sum of charges = sum of answers' cost"]["charges"]) == Decimal(story.first.json["cost"])
     assert checks["accepted numbers = nbSms"]["nbSms"] == "700"
+    assert checks["one currency"]["currencies"] == "EUR"
+    assert checks["every answer adds up"]["findings"] == []
+    assert "unknown" not in manifest
     assert manifest["inputs"][0]["rows"] == 700
     assert "key-of-the-tests" not in str(manifest)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 from tests.cli import provider as act
-from tests.cli.desk import Desk, number
+from tests.cli.desk import Desk, number, until
 from tests.cli.provider import provide
 
 TEXT = ("--text", "Bonjour {{ nom }}", "--yes", "--json")
@@ -58,3 +60,20 @@ def test_a_language_that_nobody_knows_is_asked_about_and_can_be_added(desk: Desk
     assert desk.run("plan", "people.csv", "--text", "Demat", "--json").code == 3
     assert desk.run("plan", "people.csv", "--text", "Demat", "--lang", "br", "--json").code == 2
     assert desk.run("plan", "people.csv", "--text", "Demat", "--extra-lang", "br", "--json").code == 0
+
+
+def test_reports_that_cannot_be_written_are_written_by_the_very_words_of_the_log(desk: Desk) -> None:
+    people = desk.people("people.csv", 2)
+    desk.write("reports/file", "")
+    with provide(act.hold) as provider:
+        process = desk.start("send", people, *TEXT, "--base-url", provider.base_url, "--ledger", "own.sqlite")
+        until(lambda: provider.requests, "it is sending")
+        shutil.rmtree(desk.home / "reports")
+        desk.write("reports", "in the way")
+        provider.release.set()
+        sent = process.end()
+    assert sent.code == 0
+    assert "voicebatch report" in sent.err
+    words = sent.err[sent.err.index("voicebatch report") :].splitlines()[0].removeprefix("voicebatch ").split()
+    assert words[-2:] == ["--out", "DIR"]
+    assert desk.run(*words[:-1], "elsewhere").code == 0

@@ -20,7 +20,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "send": ("send", "Plan, ask, send, report."),
     "resume": ("send", "Go on with a run that stopped."),
     "report": ("report", "Write a run's reports again."),
-    "runs": ("runs", "List the ledger's runs, or show one."),
+    "runs": ("runs", "List the ledger's runs, or tell the story of one."),
+    "resolve": ("resolve", "Settle requests whose outcome is unknown: sent or not sent."),
     "schema": ("schema", "Write a schema to start from, or explain one."),
     "sandbox": ("sandbox", "Serve a local copy of the provider's API."),
 }

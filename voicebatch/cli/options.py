@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from voicebatch import wire
 from voicebatch.cli.signals import leaving
@@ -57,12 +58,17 @@ def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
-    """What every command takes: the ledger, and how it speaks."""
+    """What every command takes: the ledger, and how it speaks. ``place`` are the options that name the ledger."""
 
     ledger: str | None
     as_json: bool
     verbose: int
     quiet: bool
+    place: str
+
+    def typeable(self, hint: str) -> str:
+        """A hint whose commands speak of the same ledger as this one, so that they work as they are typed."""
+        return _ABOUT_A_LEDGER.sub(lambda command: command[0] + self.place, hint)
 
 
 def common(function: F) -> F:
@@ -76,12 +82,14 @@ def common(function: F) -> F:
         context = click.get_current_context()
         above = context.parent.params if context.parent else {}
         own = {name: given.pop(name) or above.get(name) or given_default for name, given_default in _COMMON.items()}
-        _set_up_log(own["verbose"])
+        sandbox = given.get("sandbox") or above.get("sandbox")
+        how = Common(**own, place=" --sandbox" * bool(sandbox) + _typed_ledger(context, own["ledger"]))
+        _set_up_log(how)
         try:
             with leaving():
-                return function(*args, common=Common(**own), **given)
+                return function(*args, common=how, **given)
         except VoicebatchError as error:
-            error.hint = same_place(error.hint, ledger=own["ledger"], sandbox=given.get("sandbox", False))
+            error.hint = how.typeable(error.hint)
             raise
 
     return _together(
@@ -94,20 +102,39 @@ def common(function: F) -> F:
     )(command)  # type: ignore[return-value] # click only looks at its parameters
 
 
-def same_place(hint: str, *, ledger: str | None, sandbox: bool) -> str:
-    """A hint whose commands speak of the same ledger as this one, so that they work as they are typed."""
-    place = " --sandbox" * bool(sandbox) + (f" --ledger {shlex.quote(ledger)}" if ledger else "")
-    return _ABOUT_A_LEDGER.sub(lambda command: command[0] + place, hint)
+def _typed_ledger(context: click.Context, ledger: str | None) -> str:
+    """The option as it was typed, without a password. From a variable or a file it comes again by itself."""
+    levels = [one for one in (context, context.parent) if one]
+    if not ledger or not any(one.get_parameter_source("ledger") is ParameterSource.COMMANDLINE for one in levels):
+        return ""
+    shown = _PASSWORD.sub(r"\1\2***", ledger)
+    return f" --ledger {shlex.quote(shown)}"
 
 
-_ABOUT_A_LEDGER: Final = re.compile(r"voicebatch (?:runs show|resume|report) [0-9a-f]+|voicebatch runs(?! show)")
+_ABOUT_A_LEDGER: Final = re.compile(
+    r"voicebatch (?:runs show|resume|report|resolve) (?:[0-9a-f]+|RUN\b)|voicebatch runs(?! (?:show|--))"
+)
+_PASSWORD: Final = re.compile(r"(://[^:/]*:)[^@]*(?=@)|(password=)[^&]*")
 _COMMON: Final[dict[str, Any]] = {"ledger": None, "as_json": False, "verbose": 0, "quiet": False}
 
 
-def _set_up_log(verbose: int) -> None:
+class _Typeable(logging.Formatter):
+    """The commands in a line of the log can be typed too."""
+
+    def __init__(self, how: Common) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._how = how
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 # logging's name for it
+        return self._how.typeable(super().formatMessage(record))
+
+
+def _set_up_log(how: Common) -> None:
     """To standard error. No line of it ever holds a key or a phone number; of libraries' own we show warnings only."""
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("voicebatch").setLevel(logging.INFO if verbose else logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Typeable(how))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("voicebatch").setLevel(logging.INFO if how.verbose else logging.WARNING)
 
 
 files = click.argument("files", nargs=-1, required=True, type=click.Path())
@@ -138,8 +165,14 @@ message = _together(
     option("--notify-url", metavar="URL", help="Where the provider reports deliveries."),
 )  # fmt: skip
 
+suppressing = option(
+    "--suppress", metavar="PATH", multiple=True, type=click.Path(), help="An opt-out list; repeatable."
+)
+
+reporting = option("--out", metavar="DIR", help="Default: where the run's reports are.")
+
 planning = _together(
-    option("--suppress", metavar="PATH", multiple=True, type=click.Path(), help="An opt-out list; repeatable."),
+    suppressing,
     option("--repeat-window", metavar="DURATION", default="24h", show_default=True,
            help="Who was sent the same message within it is not called; 0: off."),
     option("--limit", type=int, metavar="N", help="Only the first N recipients."),

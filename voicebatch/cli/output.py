@@ -6,21 +6,25 @@ import contextlib
 import json
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from voicebatch.errors import VoicebatchError
-from voicebatch.models import CountryTotal, RunSummary
+from voicebatch.models import CountryTotal, RunStatus, RunSummary
 from voicebatch.pricing import money
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from voicebatch.cli.options import Common
+
 SCHEMA_VERSION = 1
+_FINDINGS: Final = 5  # on the screen; all of them are in the manifest and in JSON
 _YES = frozenset({"1", "true", "t", "yes", "y", "on"})  # what click reads as yes
 
 
@@ -89,11 +93,12 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "countries": [_country_json(line) for line in summary.countries],
         "report_dir": summary.report_dir,
         "ledger": summary.ledger,
+        **({"findings": list(summary.findings)} if summary.findings else {}),
     }
 
 
-def print_summary(summary: RunSummary) -> None:
-    """The country report and the rows by status, as a person reads them."""
+def print_summary(summary: RunSummary, common: Common) -> None:
+    """The country report, the rows by status, and what needs a person's attention."""
     if summary.countries:
         print_table(country_table(summary))
     if summary.sandbox:
@@ -101,49 +106,66 @@ def print_summary(summary: RunSummary) -> None:
     rows = [f"{count} {name}" for name, count in asdict(summary.rows).items() if count and name != "total"]
     click.echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
     click.echo(f"Reports: {summary.report_dir}")
+    for line in _to_look_at(summary):
+        click.echo(common.typeable(line))
+
+
+def _to_look_at(summary: RunSummary) -> Iterator[str]:
+    """What is unknown, whatever else happened; what the provider answered and does not add up."""
+    if summary.rows.unknown and summary.status is not RunStatus.RUNNING:
+        yield (
+            f"Unknown: {counted(summary.requests.unknown, 'request')} with {people(summary.rows.unknown)}, who may "
+            f"have been called: voicebatch runs show {summary.run_id}"
+        )
+    for finding in summary.findings[:_FINDINGS]:
+        yield f"Check: {finding}"
+    if len(summary.findings) > _FINDINGS:
+        yield f"… and {len(summary.findings) - _FINDINGS} more in manifest.json"
 
 
 def country_table(summary: RunSummary) -> Table:
     """The country report with a total."""
-    table = _table("Country", "Code", ">Requests", ">Messages", ">Cost", ">Spoken time")
+    lines = table("Country", "Code", ">Requests", ">Messages", ">Cost", ">Spoken time")
     for line in summary.countries:
-        table.add_row(*_country_cells(line))
+        lines.add_row(*_country_cells(line))
     messages = sum(line.messages for line in summary.countries)
     cost = f"{money(summary.cost or Decimal(0))} {summary.currency}"
-    table.add_section()
-    table.add_row("Total", "", str(summary.requests.accepted), str(messages), cost, _clock(summary.total_seconds))
-    return table
+    lines.add_section()
+    lines.add_row("Total", "", str(summary.requests.accepted), str(messages), cost, _clock(summary.total_seconds))
+    return lines
 
 
 def runs_table(summaries: Sequence[RunSummary]) -> Table:
     """One line a run."""
-    table = _table("Run", "Begun", "Status", ">Rows", ">Queued", ">Accepted", ">Refused", ">Unknown", ">Cost", "")
+    lines = table("Run", "Begun", "Status", ">Rows", ">Queued", ">Accepted", ">Refused", ">Unknown", ">Cost", "")
     for run in summaries:
         rows = run.rows
         counts = (rows.total, rows.queued, rows.accepted, rows.refused, rows.unknown)
         cost = f"{money(run.cost or Decimal(0))} {run.currency}"
         begun = run.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
         kind = "rehearsal" if run.sandbox else ""
-        table.add_row(run.run_id, begun, run.status, *(str(count) for count in counts), cost, kind)
-    return table
+        lines.add_row(run.run_id, begun, run.status, *(str(count) for count in counts), cost, kind)
+    return lines
 
 
-def print_table(table: Table) -> None:
+def print_table(lines: Table) -> None:
     """With lines on a terminal, plain elsewhere."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(table)
+    # What others wrote is no markup.
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False, emoji=False)
+    console.print(lines)
 
 
-def _table(*headings: str) -> Table:
+def table(*headings: str) -> Table:
+    """An empty table; a heading that begins with > is that of a column of figures."""
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
     for heading in headings:
-        table.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
-    return table
+        made.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
+    return made
 
 
 def _country_cells(line: CountryTotal) -> list[str]:
@@ -167,6 +189,16 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
 def counted(count: int, thing: str) -> str:
     """``1 line``, ``2 lines``."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def people(count: int) -> str:
+    """``1 person``, ``2 people``."""
+    return f"{count} {'person' if count == 1 else 'people'}"
+
+
+def local(at: datetime) -> str:
+    """A time as this machine's clock on the wall shows it."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def some(rows: Sequence[int], most: int = 5) -> str:

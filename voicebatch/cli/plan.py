@@ -13,11 +13,14 @@ from voicebatch.cli import options
 from voicebatch.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from voicebatch.ledger import Run
     from voicebatch.models import Message, Progress
+    from voicebatch.pipeline.opt_outs import OptOutList
     from voicebatch.pipeline.plan import Plan
+    from voicebatch.pricing import Prices
 
 MESSAGE = ("text", "template", "audio", "channel", "lang", "speech_rate", "schedule", "extra_lang")
 CONTENT = ("schema", "region", "phone_column", "sheet", "delimiter", "encoding")
@@ -99,7 +102,7 @@ def make_plan(
     from voicebatch import app
 
     made = app.plan(files, message, on_progress=on_progress, **{name: how[name] for name in PLAN})
-    warn_of_unreadable(made)
+    warn_of_unreadable(made.opt_outs)
     if made.refusal:
         app.write_plan(made)
         made.refusal.summary = made.summary()
@@ -107,11 +110,11 @@ def make_plan(
     return made
 
 
-def warn_of_unreadable(made: Plan) -> None:
+def warn_of_unreadable(opt_outs: Sequence[OptOutList]) -> None:
     """Lines of an opt-out list that protect nobody."""
     from voicebatch.cli import output
 
-    for one in made.opt_outs:
+    for one in opt_outs:
         if one.unreadable:
             where = f"{output.counted(len(one.unreadable), 'line')}, such as {output.some(one.unreadable)}"
             output.say(f"{one.name}: there is no phone number in {where}. They leave nobody out.")
@@ -132,28 +135,27 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     suppressed = f"{rows.suppressed} suppressed{f' ({kinds})' if kinds else ''}"
     echo(f"{output.counted(rows.total, 'row')}: {rows.queued} to call, {suppressed}, {rows.rejected} rejected")
     echo(f"First message: {first_message(made)}")
-    echo(f"{output.counted(summary.requests.planned, 'request')}, all out by {finish_words(made)} at best")
-    echo(f"Estimated cost: {cost_words(made)}")
+    echo(f"{output.counted(summary.requests.planned, 'request')}, all out by {finish_words(summary.earliest_finish)}")
+    echo(f"Estimated cost: {cost_words(made.prices, made.messages_by_code)}")
     echo(f"Run {summary.run_id}. Files: {summary.report_dir}")
 
 
-def cost_words(made: Plan) -> str:
+def cost_words(prices: Prices, messages_by_code: Mapping[str, int]) -> str:
     """The estimate as far as prices are known."""
     from voicebatch.pricing import money
 
-    missing = made.prices.missing(made.messages_by_code)
-    known = {code: count for code, count in made.messages_by_code.items() if code not in missing}
-    cost = f"{money(made.prices.estimate(known) or Decimal(0))} {made.prices.currency or 'EUR'}"
+    missing = prices.missing(messages_by_code)
+    known = {code: count for code, count in messages_by_code.items() if code not in missing}
+    cost = f"{money(prices.estimate(known) or Decimal(0))} {prices.currency or 'EUR'}"
     if not missing:
         return cost
-    without = f"no price yet for +{', +'.join(missing)} (--price-table)"
-    return f"{cost} for {sum(known.values())} people, {without}" if known else f"unknown: {without}"
+    without = f"no price known for +{', +'.join(missing)}: give --price-table"
+    return f"{cost} for {sum(known.values())} people; {without}" if known else without
 
 
-def finish_words(made: Plan) -> str:
+def finish_words(finish: datetime | None) -> str:
     """When the last request can have left."""
-    finish = made.summary().earliest_finish
-    return finish.astimezone().strftime("%Y-%m-%d %H:%M %Z") if finish else "now"
+    return f"{finish.astimezone():%Y-%m-%d %H:%M %Z} at best" if finish else "now"
 
 
 def first_message(made: Plan) -> str:

@@ -9,7 +9,7 @@ from voicebatch.cli import options
 
 @click.command
 @click.argument("run")
-@options.option("--out", metavar="DIR", help="Default: where the run's reports are.")
+@options.reporting
 @options.option("--sandbox", is_flag=True, help="A run of the sandbox's ledger.")
 @options.common
 def report(run: str, *, out: str | None, sandbox: bool, common: options.Common) -> None:
@@ -22,6 +22,7 @@ def report(run: str, *, out: str | None, sandbox: bool, common: options.Common) 
     if common.as_json:
         output.print_json(output.summary_json(summary))
         return
-    output.print_summary(summary)
+    output.print_summary(summary, common)
     if error := failure(summary):
         output.say(error.message)
+        output.say(common.typeable(error.hint))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from voicebatch.cli import options
+from voicebatch.errors import UnknownError
+from voicebatch.models import RunStatus
 
 
 @click.group(invoke_without_command=True)
@@ -23,6 +25,8 @@ def runs(context: click.Context, *, sandbox: bool, common: options.Common) -> No
         output.print_json({"runs": [output.summary_json(summary) for summary in summaries]})
     elif summaries:
         output.print_table(output.runs_table(summaries))
+        if any(summary.rows.unknown and summary.status is not RunStatus.RUNNING for summary in summaries):
+            output.say(common.typeable("What is unknown, and what to do: voicebatch runs show RUN"))
     else:
         output.say("No runs yet." + ("" if sandbox else " Rehearsals have their own ledger: voicebatch runs --sandbox"))
 
@@ -33,17 +37,20 @@ def runs(context: click.Context, *, sandbox: bool, common: options.Common) -> No
 @options.common
 @click.pass_context
 def show(context: click.Context, run: str, *, sandbox: bool, common: options.Common) -> None:
-    """Show RUN as it stands: its countries, rows and cost. RUN is an id, its beginning, or latest."""
+    """Show RUN as it stands, and what happened to it. RUN is an id, its beginning, or latest."""
     from voicebatch import app
-    from voicebatch.cli import output
+    from voicebatch.cli import output, story
     from voicebatch.pipeline.running import failure
 
-    above = context.parent.params["sandbox"] if context.parent else False
-    summary = app.summary_of(run, ledger=common.ledger, sandbox=sandbox or above)
+    sandbox = sandbox or bool(context.parent and context.parent.params["sandbox"])
+    summary = app.summary_of(run, ledger=common.ledger, sandbox=sandbox)
+    told = app.story_of(summary.run_id, ledger=common.ledger, sandbox=sandbox)
     if common.as_json:
-        output.print_json(output.summary_json(summary))
+        output.print_json({**output.summary_json(summary), "story": story.story_json(told)})
         return
-    output.print_summary(summary)
+    output.print_summary(summary, common)
+    story.print_story(told, summary.run_id, common)
     if error := failure(summary):
         output.say(error.message)
-        output.say(options.same_place(error.hint, ledger=common.ledger, sandbox=sandbox or above))
+    if error and not isinstance(error, UnknownError):  # the story says what to do with those
+        output.say(common.typeable(error.hint))

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from voicebatch.cli import options
-from voicebatch.cli.plan import known_run, make_plan, message_from, print_plan, show_plan
+from voicebatch.cli import options, output
+from voicebatch.cli.asking import ask, refuse_unasked
+from voicebatch.cli.plan import (
+    cost_words,
+    finish_words,
+    known_run,
+    make_plan,
+    message_from,
+    print_plan,
+    show_plan,
+    warn_of_unreadable,
+)
 from voicebatch.errors import Interrupted, UsageError, VoicebatchError
 
 if TYPE_CHECKING:
+    from voicebatch.ledger import Run
     from voicebatch.models import RunSummary
+    from voicebatch.pipeline.outlook import Outlook
+    from voicebatch.pipeline.plan import Plan
 
 SEND = ("base_url", "sandbox", "rate", "concurrency", "timeout")
+_NOTHING: Final = "Nothing was sent."
 
 
 @click.command
@@ -41,75 +54,107 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     _check(how)
     message = message_from(how)
     if run := known_run(files, message, how):
-        _ask_to_resume(run.id, how, common)
-        _finish(
-            lambda **more: app.resume(
-                run.id,
-                ledger=common.ledger,
-                price_table=how["price_table"],
-                suppress=how["suppress"],
-                out=how["out"],
-                **more,
-            ),
-            how,
-            common,
-        )
+        _warn_of_another_plan(run, how)
+        _resume(run.id, how, common)
         return
     with progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
     if not how["yes"]:
         print_plan(made, on_stderr=common.as_json)
-        _ask(f"Call {made.counts.queued} people now?")
+        _show_ceiling(how["max_cost"], made)
+        ask(f"Call {output.people(made.counts.queued)} now?", otherwise=_NOTHING)
     _finish(lambda **more: app.send(made, **more), how, common)
 
 
 @click.command
 @click.argument("run")
+@options.suppressing
+@options.reporting
 @options.sending
 @options.pricing
 @options.address
 @options.common
 def resume(run: str, *, common: options.Common, **how: Any) -> None:
     """Go on with RUN: send what is still queued, and nothing else. RUN is an id, its beginning, or latest."""
-    from voicebatch import app
-
     _check(how)
-    _ask_to_resume(run, how, common)
-    _finish(lambda **more: app.resume(run, ledger=common.ledger, price_table=how["price_table"], **more), how, common)
+    _resume(run, how, common)
 
 
 def _check(how: dict[str, Any]) -> None:
     """Refuses what cannot be before any work is done, and finds the API key."""
     from voicebatch import app
 
-    _refuse_unasked(yes=how["yes"])
+    refuse_unasked(yes=how["yes"], otherwise=_NOTHING)
     how["max_cost"] = _amount(how["max_cost"])
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
 
 
-def _ask_to_resume(run: str, how: dict[str, Any], common: options.Common) -> None:
+def _resume(run: str, how: dict[str, Any], common: options.Common) -> None:
     from voicebatch import app
-    from voicebatch.cli import output
 
-    left = app.summary_of(run, ledger=common.ledger, sandbox=how["sandbox"])
-    if not left.rows.queued:
+    what = {name: how[name] for name in ("price_table", "suppress")} | {"ledger": common.ledger}
+    where = {name: how[name] for name in ("base_url", "sandbox", "rate")}
+    left = app.outlook_of(run, **what, **where)
+    warn_of_unreadable(left.opt_outs)
+    _ask_to_resume(left, how)
+    # By its id: while we asked, another run may have become the latest one.
+    _finish(lambda **more: app.resume(left.run_id, out=how["out"], **what, **more), how, common)
+
+
+def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
+    if not left.people:
         output.say(f"Run {left.run_id} has nothing queued: nobody is called now. This is how it ended.")
-    elif how["yes"]:
-        output.say(f"Run {left.run_id} goes on with the {left.rows.queued} people who are still queued.")
-    else:
-        _ask(f"Run {left.run_id}: call the {left.rows.queued} people who are still queued now?")
+        return
+    people = output.people(left.people)
+    if how["yes"]:
+        output.say(f"Run {left.run_id} goes on with {people} still queued.")
+        return
+    output.say(f"Run {left.run_id}: {people} still queued, in {output.counted(left.requests, 'request')}, "
+               f"all out by {finish_words(left.earliest_finish)}")  # fmt: skip
+    output.say(f"Estimated cost: {cost_words(left.prices, left.messages_by_code)}")
+    _show_ceiling(how["max_cost"], left, left.charged)
+    ask(f"Run {left.run_id}: call {people} now?", otherwise=_NOTHING)
+
+
+def _show_ceiling(max_cost: Decimal | None, to_send: Plan | Outlook, charged: Decimal = Decimal(0)) -> None:
+    from voicebatch.pipeline.running import check_prices
+    from voicebatch.pricing import money
+
+    if max_cost is None:
+        return
+    check_prices(to_send.prices, to_send.messages_by_code)
+    so_far = f" for the whole run, of which {money(charged)} is charged already" if charged else ""
+    output.say(f"Ceiling: {money(max_cost)} {to_send.prices.currency or 'EUR'}{so_far}")
+
+
+def _warn_of_another_plan(run: Run, how: dict[str, Any]) -> None:
+    """A plan is sealed: these options had their say when it was made."""
+    from voicebatch.app import parse_max_invalid
+    from voicebatch.pacing import parse_duration
+
+    asked = {
+        "batch_size": how["batch_size"],
+        "notify_url": how["notify_url"],
+        "repeat_window": str(parse_duration(how["repeat_window"])),
+        "max_invalid": str(parse_max_invalid(how["max_invalid"])),
+    }
+    planned = run.manifest["options"]
+    others = [f"--{name.replace('_', '-')} (planned with {planned.get(name) or 'none'})"
+              for name, value in asked.items() if planned.get(name) != value]  # fmt: skip
+    if others:
+        output.say(f"Run {run.id} is planned already, so these options change nothing: {', '.join(others)}.")
 
 
 def _finish(work: Callable[..., RunSummary], how: dict[str, Any], common: options.Common) -> None:
     """Does the sending and prints how it ended; raises what the exit code comes from."""
-    from voicebatch.cli import output, progress, signals
+    from voicebatch.cli import progress, signals
 
     settings = {name: how[name] for name in (*SEND, "max_cost", "api_key")}
     with signals.stopping() as received, progress.shown(quiet=common.quiet) as on_progress:
         summary = work(stop=received.stop, on_progress=on_progress, **settings)
     error = _error(summary, received.number)
     if not common.as_json:
-        output.print_summary(summary)
+        output.print_summary(summary, common)
     if error:
         raise error
     if common.as_json:
@@ -122,22 +167,12 @@ def _error(summary: RunSummary, signal_number: int | None) -> VoicebatchError | 
     if signal_number is None or not summary.rows.queued:
         return failure(summary)
     error = Interrupted(
-        f"Interrupted: {summary.rows.queued} people are still queued. What was in flight is recorded.",
+        f"Interrupted, with {output.people(summary.rows.queued)} still queued. What was in flight is recorded.",
         hint=f"Go on: voicebatch resume {summary.run_id}",
         signal_number=signal_number,
     )
     error.summary = summary
     return error
-
-
-def _refuse_unasked(*, yes: bool) -> None:
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("There is no terminal to ask on. Nothing was sent.", hint="To send without asking: --yes")
-
-
-def _ask(question: str) -> None:
-    if not click.confirm(question, err=True):
-        raise UsageError("Nothing was sent.")
 
 
 def _amount(text: str | None) -> Decimal | None:

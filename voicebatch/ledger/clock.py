@@ -13,6 +13,7 @@ at a clock that somebody may set:
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, func, select
 
+from voicebatch.errors import LedgerError
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger.tables import attempts, clocks
 
@@ -82,19 +84,25 @@ class HostClock:
 
 @dataclass(kw_only=True)
 class ServerClock:
-    """The time of a PostgreSQL ledger: the server's."""
+    """The time of a PostgreSQL ledger: the server's. When it is away, the time goes on as it did."""
 
     steady: Callable[[], float] = steady_seconds
     _offset: datetime | None = None
     _asked: float = 0.0
 
     def now(self, engine: Engine) -> datetime:
-        """Timezone-aware."""
-        before = self.steady()
-        if self._offset is None or before - self._asked > _RESYNC_SECONDS:
-            with databases.transaction(engine, write=False) as connection:
-                before = self.steady()
-                theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-            middle = (before + self.steady()) / 2
-            self._offset, self._asked = theirs.astimezone(UTC) - timedelta(seconds=middle), middle
+        """Timezone-aware. Raises ``LedgerError`` when the server cannot be asked the first time."""
+        if self._offset is None:
+            self._offset = self._ask(engine)
+        elif self.steady() - self._asked > _RESYNC_SECONDS:
+            with contextlib.suppress(LedgerError):
+                self._offset = self._ask(engine)
         return self._offset + timedelta(seconds=self.steady())
+
+    def _ask(self, engine: Engine) -> datetime:
+        """The server's time when our steady clock began."""
+        self._asked = self.steady()  # also if it does not answer: to try again at once would take long again
+        with databases.transaction(engine, write=False) as connection:
+            before = self.steady()
+            theirs: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return theirs.astimezone(UTC) - timedelta(seconds=(before + self.steady()) / 2)

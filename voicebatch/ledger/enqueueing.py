@@ -6,11 +6,11 @@ import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, or_, select
 
 from voicebatch.errors import InputError
 from voicebatch.ledger import engine as databases
@@ -19,6 +19,7 @@ from voicebatch.ledger.tables import batches, documents, messages, rows, runs
 from voicebatch.models import Batch, BatchStatus, Message, RowStatus
 
 _CHUNK: Final = 2_000
+_LONGEST_ENQUEUEING: Final = timedelta(days=1)  # from when a run is made to when others see it
 _T = TypeVar("_T")
 
 
@@ -78,14 +79,18 @@ class _Overlap:
 
 
 def _queued_since(connection: Connection, new: NewRun) -> Mapping[str, Mapping[str, str]]:
-    """We hold the lock: nobody is added meanwhile."""
+    """Whom the plan could not know of: a run that was being added then may be older than the plan by a while.
+
+    We hold the lock: nobody is added meanwhile.
+    """
     if new.planned_at is None:
         return {}
+    contacted = and_(batches.c.status.in_(CONTACTED), batches.c.contacted_at >= new.planned_at)
     query = (
         select(batches.c.message_id, batches.c.run_id, batches.c.numbers)
         .select_from(batches.join(runs))
-        .where(runs.c.created_at >= new.planned_at, runs.c.sandbox == int(new.sandbox))
-        .where(batches.c.status.in_((BatchStatus.QUEUED, *CONTACTED)))
+        .where(runs.c.created_at >= new.planned_at - _LONGEST_ENQUEUEING, runs.c.sandbox == int(new.sandbox))
+        .where(or_(batches.c.status == BatchStatus.QUEUED, contacted))
     )
     taken: dict[str, dict[str, str]] = {}
     for message_id, run_id, numbers in connection.execute(query):

@@ -54,6 +54,13 @@ _RECENT_COUNT: Final = select(func.count()).where(*_RECENT)
 _NTH_LATEST_END: Final = (
     select(attempts.c.ended_at).where(*_RECENT).order_by(attempts.c.ended_at.desc()).limit(1).offset(bindparam("nth"))
 )
+_LATEST_YES: Final = (
+    select(attempts)
+    .where(attempts.c.batch_id == bindparam("batch_id"), attempts.c.outcome == Outcome.ACCEPTED)
+    .order_by(attempts.c.number.desc())
+    .limit(1)
+)
+_MAY_BE_CALLED: Final = frozenset({BatchStatus.QUEUED, BatchStatus.UNKNOWN, BatchStatus.REFUSED, BatchStatus.CANCELLED})
 _OPEN_ATTEMPTS: Final = (
     select(attempts.c.id, attempts.c.batch_id, attempts.c.worker, attempts.c.lease_until, batches.c.run_id)
     .select_from(attempts.join(batches))
@@ -164,6 +171,30 @@ def commit_cost(connection: Connection, run: Row[Any], *amounts: Decimal) -> Non
     connection.execute(SET_RUN, {"of_run": run.id, "committed": total((run.committed, *amounts))})
 
 
+def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = False) -> bool:
+    """Moves a batch to accepted if the provider said yes to a request that a person had settled as not sent.
+
+    Such a batch may have been queued again, and refused or turned away since: its people were called all the same. As
+    long as a request of it is under way and has not ``ended``, that one's end decides.
+    """
+    if batch.attempts == 1 or not (ended or batch.status in _MAY_BE_CALLED):
+        return False
+    yes = connection.execute(_LATEST_YES, {"batch_id": batch.id}).first()
+    if yes is None:
+        return False
+    values = {
+        "status": BatchStatus.ACCEPTED,
+        "settled": None,
+        "reason": "",
+        "contacted_at": yes.started_at,
+        "campaign_id": yes.campaign_id,
+        "accepted_at": yes.ended_at,
+        "cost": yes.cost,
+    }
+    connection.execute(SET_BATCH, {"of_batch": batch.id, **values})
+    return True
+
+
 def reason_of(batch: Row[Any], status: BatchStatus, reason: str) -> str:
     """Of what is unknown, when it left too: that is how a person finds it at the provider's."""
     if status is not BatchStatus.UNKNOWN or batch.contacted_at is None:
@@ -246,6 +277,7 @@ def _take(
         "held": found.estimate,
     }
     connection.execute(_ADD_ATTEMPT, attempt)
+    events.seen(connection, found.run_id, worker, now=now)
     return Claim(batch=_batch(found, Channel(channel)), attempt_id=attempt_id, lease_until=lease_until)
 
 
@@ -275,6 +307,7 @@ def _lose(connection: Connection, attempt: Any, now: datetime) -> None:
     ended = {"ended_at": max(now, attempt.lease_until), "outcome": Outcome.UNKNOWN, "reason": _LOST}
     connection.execute(SET_ATTEMPT, {"of_attempt": attempt.id, **ended})
     batch = connection.execute(select(batches).where(batches.c.id == attempt.batch_id)).one()
-    lost = {"status": BatchStatus.UNKNOWN, "reason": reason_of(batch, BatchStatus.UNKNOWN, _LOST)}
-    connection.execute(SET_BATCH, {"of_batch": batch.id, **lost})
-    events.tell(connection, batch.run_id, EventKind.LOST, lost["reason"], who=attempt.worker, at=now, batch_id=batch.id)
+    reason = reason_of(batch, BatchStatus.UNKNOWN, _LOST)
+    if not accept_if_called(connection, batch, ended=True):
+        connection.execute(SET_BATCH, {"of_batch": batch.id, "status": BatchStatus.UNKNOWN, "reason": reason})
+    events.tell(connection, batch.run_id, EventKind.LOST, reason, who=attempt.worker, at=now, batch_id=batch.id)

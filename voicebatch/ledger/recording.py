@@ -143,8 +143,11 @@ def _move(
     """Returns for how many people this decides what becomes of them."""
     if _is_overtaken(batch, attempt, reply):
         _tell_late(connection, batch, attempt, reply, now)
-        return 0
-    parts = batching.regroup(batch.numbers.split(","), said=reply.reason) if reply.about_number else None
+        return batch.size if queue.accept_if_called(connection, batch) else 0
+    if reply.outcome is not Outcome.ACCEPTED and queue.accept_if_called(connection, batch, ended=True):
+        return int(batch.size)
+    is_about_some = reply.about_number and batch.size  # of 0: all of them opted out meanwhile
+    parts = batching.regroup(batch.numbers.split(","), said=reply.reason) if is_about_some else None
     status = BatchStatus.SPLIT if parts and parts.again else _NEXT[reply.outcome]
     _check_move(batch, status)
     if batch.settled:
@@ -153,11 +156,11 @@ def _move(
         "status": status,
         "settled": None,
         "reason": queue.reason_of(batch, status, reply.reason),
+        "contacted_at": None if status is BatchStatus.QUEUED else attempt.started_at,
+        "campaign_id": reply.answer and reply.answer.campaign_id,
+        "accepted_at": now if reply.answer else None,
+        "cost": reply.answer and reply.answer.cost,
     }
-    if reply.answer:
-        values |= {"campaign_id": reply.answer.campaign_id, "accepted_at": now, "cost": reply.answer.cost}
-    if status is BatchStatus.QUEUED:
-        values |= {"contacted_at": None}
     connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
     if parts and parts.again:
         _split(connection, batch, parts, reply, estimate, who=attempt.worker, now=now)

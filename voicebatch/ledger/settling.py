@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from voicebatch.errors import UsageError
 from voicebatch.ledger import events, queue
-from voicebatch.ledger.tables import attempts, batches, rows
+from voicebatch.ledger.tables import attempts, batches, rows, runs
 from voicebatch.models import BatchStatus, EventKind, RowStatus, Verdict
 
 _SET_ROW: Final = update(rows).where(
@@ -32,7 +32,8 @@ def resolve(
 ) -> int:
     """See ``Ledger.resolve``."""
     run = connection.execute(queue.LOCK_RUN, {"run_id": run_id}).one()
-    found = list(_to_settle(connection, run_id, names, requeue=requeue))
+    meant = _to_settle(connection, run_id, names, requeue=requeue and verdict is Verdict.NOT_SENT)
+    found = list({batch.id: batch for batch in meant}.values())
     held = [_release(connection, batch, verdict) for batch in found]
     for batch in found:
         values = _settled(batch, verdict, requeue=requeue, who=who, why=why)
@@ -66,8 +67,8 @@ def _to_settle(connection: Connection, run_id: str, names: Collection[str], *, r
 
 
 def _may_settle(batch: Row[Any], *, requeue: bool) -> bool:
-    """What is unknown; and what was settled as not sent may be queued later."""
-    set_aside = batch.status == BatchStatus.CANCELLED and batch.settled == Verdict.NOT_SENT
+    """What is unknown; and what was settled as not sent may be queued later, if anybody is left in it."""
+    set_aside = batch.status == BatchStatus.CANCELLED and batch.settled == Verdict.NOT_SENT and batch.size > 0
     return batch.status == BatchStatus.UNKNOWN or (requeue and set_aside)
 
 
@@ -90,8 +91,8 @@ def _settled(batch: Row[Any], verdict: Verdict, *, requeue: bool, who: str, why:
     return {"status": status, "contacted_at": None, "settled": verdict, "reason": reason}
 
 
-def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str]) -> int:
-    """Takes numbers (E.164, with the reason) out of what is queued; returns how many rows that were."""
+def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str], *, who: str, now: datetime) -> int:
+    """See ``Ledger.suppress_queued``."""
     connection.execute(queue.LOCK_RUN, {"run_id": run_id})
     queued = select(batches).where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
     gone: set[tuple[str, str]] = set()
@@ -109,6 +110,11 @@ def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str]) ->
     ]  # fmt: skip
     if lines:
         connection.execute(_SET_ROW, lines)
+        known = runs.c.rows_suppressed + len(lines)
+        connection.execute(queue.SET_RUN.values(rows_suppressed=known), {"of_run": run_id})
+        people = "1 person" if len(lines) == 1 else f"{len(lines)} people"
+        text = f"{people} who opted out after the plan was made left the queue"
+        events.tell(connection, run_id, EventKind.WITHDRAWN, text, who=who, at=now)
     return len(lines)
 
 

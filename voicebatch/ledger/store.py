@@ -265,11 +265,9 @@ class Ledger:
 
         For who opted out after the plan was made. A batch that nobody is left in is cancelled.
         """
+        now, who = self.now(), str(Worker.current())
         with self._write() as connection:
-            taken = settling.withdraw(connection, run_id, reasons)
-            known = runs.c.rows_suppressed + taken
-            connection.execute(runs.update().where(runs.c.id == run_id).values(rows_suppressed=known))
-        return taken
+            return settling.withdraw(connection, run_id, reasons, who=who, now=now)
 
     def set_estimates(self, run_id: str, estimate: Callable[[Sequence[str]], Decimal]) -> None:
         """Prices what is queued anew, and what may have cost something if it has no price yet.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -121,9 +121,9 @@ def drain(
     send(run.id, start)
 
 
-def check_prices(plan: Plan) -> None:
-    """Raises ``UsageError`` when a ceiling needs a price that the plan does not know: before it is committed."""
-    if missing := plan.prices.missing(plan.messages_by_code):
+def check_prices(prices: Prices, messages_by_code: Mapping[str, int]) -> None:
+    """Raises ``UsageError`` when a ceiling needs a price that is not known: before anything is committed."""
+    if missing := prices.missing(messages_by_code):
         raise _no_price(missing)
 
 
@@ -227,13 +227,10 @@ def how_to_settle(run: str) -> str:
 def unknown_requests(story: Story) -> list[Attempt]:
     """The requests whose outcome is unknown and that nobody has settled: each the last one of its batch."""
     last = {attempt.batch_id: attempt for attempt in story.attempts}
+    called = {attempt.batch_id for attempt in story.attempts if attempt.outcome is Outcome.ACCEPTED}
     settled = {event.batch_id: event.at for event in story.events if event.kind is EventKind.SETTLED}
-    return [
-        attempt
-        for attempt in last.values()
-        if attempt.outcome is Outcome.UNKNOWN
-        and settled.get(attempt.batch_id, attempt.started_at) <= attempt.started_at
-    ]
+    unknown = (one for one in last.values() if one.outcome is Outcome.UNKNOWN and one.batch_id not in called)
+    return [one for one in unknown if settled.get(one.batch_id, one.started_at) <= one.started_at]
 
 
 def _requests(count: int) -> str:

@@ -47,8 +47,12 @@ def write_manifest(
     checks: Sequence[Mapping[str, Any]],
     *,
     written_at: datetime,
+    unknown: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Writes ``manifest.json``: ``planned`` is what the plan knew, the rest is how the run stands now."""
+    """Writes ``manifest.json``: ``planned`` is what the plan knew, the rest is how the run stands now.
+
+    ``unknown`` are the requests whose outcome nobody knows, to be looked up at the provider's.
+    """
     document = {
         "schema_version": 1,
         "run_id": summary.run_id,
@@ -66,6 +70,7 @@ def write_manifest(
             "messages": sum(line.messages for line in summary.countries),
             "total_seconds": format(summary.total_seconds, "f"),
         },
+        **({"unknown": list(unknown)} if unknown else {}),
         "checks": list(checks),
     }
     write_bytes(folder / "manifest.json", json.dumps(document, ensure_ascii=False, indent=2).encode())

@@ -17,6 +17,9 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
+_UNDER_WAY: Final = "its request is under way"  # unknown as long as there is neither an answer nor a reason
+
+
 class Line(Protocol):
     """A row of the input; ``file`` is its position among the inputs."""
 
@@ -60,7 +63,7 @@ def _cells(run_id: str, files: Sequence[str], line: Line, calling_code: Callable
         line.row,
         line.phone,
         line.status,
-        harmless(line.reason),
+        harmless(line.reason) or (_UNDER_WAY if line.status is RowStatus.UNKNOWN else ""),
         run_id,
         line.batch_id,
         line.campaign_id and harmless(line.campaign_id),
