@@ -1,175 +1,391 @@
-"""Any sequence of ledger operations keeps statuses legal and every row in exactly one of them."""
+"""Any sequence of ledger operations keeps statuses legal, calls nobody twice, and knows what it costs."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import functools
+import itertools
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from typing import Any, Final
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
-
-from voicebatch.ledger import Claim, Ledger, NewBatch, NewRow, NewRun, Worker
-from voicebatch.models import (
-    MOVES,
-    Answer,
-    Batch,
-    BatchStatus,
-    Channel,
-    Charge,
-    Message,
-    Outcome,
-    RateLimit,
-    Reply,
-    RowCounts,
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
 )
 
-LEASE = 60.0
-FAR = Worker(host="elsewhere", pid=1, started="1")
-LIMITS = (RateLimit(requests=3, seconds=10), RateLimit(requests=8, seconds=120))
-ENDS = {BatchStatus.ACCEPTED, BatchStatus.REFUSED, BatchStatus.UNKNOWN}
-UNIT = Decimal("0.12")
-NEXT = {
+from tests.ledger.moves import FAR, FARTHER, LEASE, ME, UNIT, MakeRun, Yes, committed, price
+from voicebatch.batching import regroup
+from voicebatch.ledger import Claim, Ledger, Wait, Worker
+from voicebatch.ledger.events import SILENCE
+from voicebatch.ledger.records import ROW_STATUS
+from voicebatch.models import BatchStatus, Outcome, RateLimit, Reply, RequestCounts, RowStatus, Verdict
+
+LIMITS: Final = (RateLimit(requests=4, seconds=10), RateLimit(requests=20, seconds=120))
+NEXT: Final = {
     Outcome.ACCEPTED: BatchStatus.ACCEPTED,
     Outcome.REFUSED: BatchStatus.REFUSED,
     Outcome.UNKNOWN: BatchStatus.UNKNOWN,
 }
+NOBODY_WAS_CALLED: Final = {Outcome.REFUSED, Outcome.THROTTLED, Outcome.NOT_SENT, Outcome.ACCOUNT}
+RETRIED: Final = {Outcome.THROTTLED, Outcome.NOT_SENT, Outcome.ACCOUNT}
+WORKERS: Final = (ME, FAR, FARTHER)
+CEILINGS: Final = (None, None, None, price("1" * 8), price("1" * 16))
+OUTCOMES: Final = (*Outcome, Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN, Outcome.THROTTLED)
+_SERIAL: Final = itertools.count()
 
 
-def reply_of(outcome: Outcome, messages: int, wait_seconds: float | None) -> Reply:
-    if outcome is not Outcome.ACCEPTED:
-        return Reply(outcome=outcome, reason=str(outcome), wait_seconds=wait_seconds)
-    cost = UNIT * messages
-    charge = Charge(
-        calling_code="33", country_code="FR", messages=messages, unit_cost=UNIT, cost=cost, seconds=Decimal(6)
-    )
-    answer = Answer(
-        campaign_id="c", cost=cost, currency="EUR", messages=messages, seconds=Decimal(6), charges=(charge,)
-    )
-    return Reply(outcome=outcome, answer=answer, wait_seconds=wait_seconds)
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a request ends, and how long after."""
+
+    outcome: Outcome
+    about_number: str | None
+    wait_seconds: float | None
+    seconds: int
+
+
+ENDINGS: Final = st.builds(
+    Ending,
+    outcome=st.sampled_from(OUTCOMES),
+    about_number=st.sampled_from([None, "all", "one"]),
+    wait_seconds=st.none() | st.floats(0, 20),
+    seconds=st.sampled_from([0, 1, 70]),
+)
+
+
+@dataclass(eq=False, kw_only=True)
+class Attempt:
+    """A request as the model knows it."""
+
+    claim: Claim
+    held: Decimal
+    outcome: Outcome | None = None
+    ended_at: datetime | None = None
+    settled_as_not_sent: bool = False
+
+    @property
+    def cost(self) -> Decimal:
+        """What it cost, or may have."""
+        if self.outcome is Outcome.ACCEPTED:
+            return UNIT * len(self.claim.batch.numbers)
+        may_have_cost = self.outcome in {None, Outcome.UNKNOWN} and not self.settled_as_not_sent
+        return self.held if may_have_cost else Decimal(0)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it took a slot of the rate limit."""
+        return self.outcome is not Outcome.NOT_SENT
+
+
+@dataclass(eq=False, kw_only=True)
+class Group:
+    """People who are in one batch, as the model knows it."""
+
+    numbers: tuple[str, ...]
+    ordinal: int
+    estimate: Decimal
+    batch_id: str = ""  # a part's is known when it was claimed
+    status: BatchStatus = BatchStatus.QUEUED
+    settled: Verdict | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def under_way(self) -> bool:
+        return bool(self.attempts) and self.attempts[-1].ended_at is None
+
+    @property
+    def was_called(self) -> bool:
+        return any(attempt.outcome is Outcome.ACCEPTED for attempt in self.attempts)
+
+    @property
+    def set_aside(self) -> bool:
+        return self.status is BatchStatus.CANCELLED and self.settled is Verdict.NOT_SENT and bool(self.numbers)
 
 
 class AnySequence(RuleBasedStateMachine):
-    """What the ledger says is compared with a dictionary after every step."""
+    """What the ledger says is compared with a model of every person and every request after every step."""
 
     claims = Bundle("claims")
 
-    @initialize(sizes=st.lists(st.integers(1, 3), min_size=1, max_size=5))
-    def open(self, sizes: list[int]) -> None:
-        self.folder = Path(tempfile.mkdtemp())
-        self.ledger = Ledger(str(self.folder / "ledger.db"))
-        self.now = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
-        batches = [
-            Batch(id=f"b{i}", run_id="run", ordinal=i, message=Message(text="x"), numbers=("+33600000000",) * size)
-            for i, size in enumerate(sizes)
+    def __init__(self, ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
+        super().__init__()
+        self.ledger, self.make_run, self.yes = ledger, make_run, yes
+
+    @initialize(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    def enqueue(self, sizes: list[int]) -> None:
+        self.now = datetime(2027, 3, 1, 12, 0, tzinfo=UTC) + next(_SERIAL) * timedelta(days=1)
+        self.run = self.make_run(*sizes)
+        assert self.ledger.enqueue(self.run, now=self.now)
+        assert not self.ledger.enqueue(self.make_run(1, key=self.run.key), now=self.now)
+        self.ledger.set_estimates(self.run.id, price)
+        self.groups = [
+            Group(numbers=batch.numbers, ordinal=batch.ordinal, estimate=price(batch.numbers), batch_id=batch.id)
+            for batch, _ in self.run.batches
         ]
-        rows = [
-            NewRow(file=batch.ordinal, row=row, phone=number, status=None, reason="", batch_id=batch.id)
-            for batch in batches
-            for row, number in enumerate(batch.numbers)
-        ]
-        run = NewRun(
-            id="run", key="key", content="c", channel=Channel.VOICE_SMS, sandbox=False,
-            base_url="", notify_url=None, report_dir="r", manifest={}, planned_at=None,
-            counts=RowCounts(total=len(rows), queued=len(rows)), documents={}, rows=rows,
-            batches=[NewBatch(batch, None) for batch in batches],
-        )  # fmt: skip
-        assert self.ledger.enqueue(run, now=self.now)
-        assert not self.ledger.enqueue(replace(run, id="other"), now=self.now)
-        self.sizes = {batch.id: len(batch.numbers) for batch in batches}
-        self.status = dict.fromkeys(self.sizes, BatchStatus.QUEUED)
-        self.attempts = Counter[str]()
-        self.leases: dict[str, datetime] = {}
+        self.seen: dict[Worker, datetime] = {}
+        self.max_cost: Decimal | None = None
+        self.opted_out: set[str] = set()
         self.stopped = False
 
-    @rule(target=claims)
-    def claim(self) -> object:
-        claimed = self.ledger.claim(
-            "run", worker=FAR, limiter="l", limits=LIMITS, now=self.now, lease_seconds=LEASE
+    # What workers do
+
+    @rule(worker=st.sampled_from(WORKERS), max_cost=st.sampled_from(CEILINGS))
+    def join(self, worker: Worker, max_cost: Decimal | None) -> None:
+        self.ledger.join(
+            self.run.id, worker=worker, now=self.now, max_cost=max_cost, currency="EUR", is_gone=lambda _: False
         )
+        present = {one for one, seen in self.seen.items() if seen > self.now - SILENCE}
+        if max_cost is not None or not present - {worker}:
+            self.max_cost = max_cost
+        self.seen[worker] = self.now
+        self.stopped = False
+
+    @precondition(lambda self: self.seen)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from([*self.seen]))
+        self._pass_time(1)
+        self.ledger.leave(self.run.id, worker=worker, now=self.now)
+        del self.seen[worker]
+        self._pass_time(1)
+
+    @precondition(lambda self: self._waiting())
+    @rule(target=claims, worker=st.sampled_from(WORKERS))
+    def claim(self, worker: Worker) -> object:
+        return self._claim(worker) or multiple()
+
+    @precondition(lambda self: self._waiting())
+    @rule(target=claims, worker=st.sampled_from(WORKERS))
+    def claim_and_be_lost(self, worker: Worker) -> object:
+        """It may still come back with an answer."""
+        claimed = self._claim(worker)
+        self.give_up_lost(60)
+        return claimed or multiple()
+
+    def _waiting(self) -> list[Group]:
+        queued = [one for one in self.groups if one.status is BatchStatus.QUEUED]
+        return sorted(queued, key=lambda one: one.ordinal)
+
+    def _try(self, worker: Worker) -> Claim | Wait | None:
+        options: dict[str, Any] = {"limits": LIMITS, "now": self.now, "lease_seconds": LEASE.total_seconds()}
+        return self.ledger.claim(self.run.id, worker=worker, limiter=self.run.id, **options)
+
+    def _claim(self, worker: Worker) -> Claim | None:
+        waiting, claimed = self._waiting(), self._try(worker)
+        if isinstance(claimed, Wait):
+            self.now = claimed.until
+            claimed = self._try(worker)
+        if claimed is None:
+            self.stopped |= self._is_too_dear(waiting[0])
+            assert self.stopped
+            self.join(worker, None)  # and goes on another time
         if not isinstance(claimed, Claim):
-            return multiple()
+            return None
         assert not self.stopped
-        batch_id = claimed.batch.id
-        assert self.status[batch_id] is BatchStatus.QUEUED
-        self.attempts[batch_id] += 1
-        assert claimed.attempt_id == f"{batch_id}.{self.attempts[batch_id]}"
-        self.status[batch_id] = BatchStatus.SENDING
-        self.leases[batch_id] = self.now + timedelta(seconds=LEASE)
+        group = next(one for one in waiting if one.numbers == claimed.batch.numbers)
+        assert group.ordinal == waiting[0].ordinal
+        assert not self._is_too_dear(group)
+        assert group.batch_id in {claimed.batch.id, ""}
+        self._check_that_nobody_is_called_twice(claimed)
+        group.batch_id, group.status, group.settled = claimed.batch.id, BatchStatus.SENDING, None
+        group.attempts.append(Attempt(claim=claimed, held=group.estimate))
+        assert claimed.attempt_id == f"{group.batch_id}.{len(group.attempts)}"
+        if worker in self.seen:
+            self.seen[worker] = self.now
         return claimed
 
-    @rule(
-        claimed=consumes(claims),
-        outcome=st.sampled_from(Outcome),
-        wait_seconds=st.none() | st.floats(0, 60),
-        late=st.sampled_from([0, 0, 1, 200]),
-    )
-    def record(self, claimed: Claim, outcome: Outcome, wait_seconds: float | None, late: int) -> None:
-        if late:
-            self.time_passes(late)
-            self.give_up_lost()
-        batch_id = claimed.batch.id
-        self.ledger.record(claimed, reply_of(outcome, self.sizes[batch_id], wait_seconds), now=self.now)
-        after = NEXT.get(outcome, BatchStatus.QUEUED)
-        assert after is self.status[batch_id] or after in MOVES[self.status[batch_id]]
-        self.status[batch_id] = after
-        self.leases.pop(batch_id, None)
-        self.stopped |= outcome is Outcome.ACCOUNT or self.ledger.find("run").stop is not None
+    def _is_too_dear(self, group: Group) -> bool:
+        return self.max_cost is not None and self._committed() + group.estimate > self.max_cost
 
-    @rule(seconds=st.integers(1, 100))
-    def time_passes(self, seconds: int) -> None:
+    def _check_that_nobody_is_called_twice(self, claimed: Claim) -> None:
+        """Unless a person says that an earlier request did not arrive, and nothing is known that says it did."""
+        for attempt in self._attempts():
+            if not set(attempt.claim.batch.numbers).isdisjoint(claimed.batch.numbers):
+                settled = attempt.outcome is Outcome.UNKNOWN and attempt.settled_as_not_sent
+                assert settled or attempt.outcome in NOBODY_WAS_CALLED
+        assert self.opted_out.isdisjoint(claimed.batch.numbers)
+
+    @precondition(lambda self: self._waiting())
+    @rule(worker=st.sampled_from(WORKERS), ending=ENDINGS)
+    def send(self, worker: Worker, ending: Ending) -> None:
+        if claimed := self._claim(worker):
+            self.record(claimed, ending)
+
+    @rule(claimed=consumes(claims), ending=ENDINGS)
+    def record(self, claimed: Claim, ending: Ending) -> None:
+        self._pass_time(ending.seconds)
+        group = next(one for one in self.groups if one.batch_id == claimed.batch.id)
+        if group.status is BatchStatus.SPLIT and ending.outcome is Outcome.ACCEPTED:
+            return  # the provider would have said yes to what it refused when it was asked again
+        reply = self._reply(claimed, ending)
+        self.ledger.record(claimed, reply, now=self.now, limits=LIMITS, estimate=price)
+        self._note(group, claimed, reply)
+        stop = self.ledger.find(self.run.id).stop
+        assert stop or not (self.stopped or ending.outcome is Outcome.ACCOUNT)
+        self.stopped = stop is not None
+
+    def _reply(self, claimed: Claim, ending: Ending) -> Reply:
+        outcome, wait = ending.outcome, ending.wait_seconds
+        if outcome is Outcome.ACCEPTED:
+            return replace(self.yes(len(claimed.batch.numbers), str(UNIT)), wait_seconds=wait)
+        refused = outcome is Outcome.REFUSED and ending.about_number
+        reason = f"{claimed.batch.numbers[0]} is wrong" if refused == "one" else str(outcome)
+        return Reply(outcome=outcome, reason=reason, wait_seconds=wait, about_number=bool(refused))
+
+    def _note(self, group: Group, claimed: Claim, reply: Reply) -> None:
+        attempt = next(one for one in group.attempts if one.claim == claimed)
+        if attempt.outcome is reply.outcome:
+            return
+        is_lost = reply.outcome is Outcome.UNKNOWN
+        attempt.outcome, attempt.ended_at = reply.outcome, max(self.now, claimed.lease_until) if is_lost else self.now
+        if group.under_way:
+            return  # of an earlier attempt: the end of the later one decides
+        if group.was_called:
+            group.status, group.settled = BatchStatus.ACCEPTED, None
+        elif attempt is group.attempts[-1] and not self._is_known(group, reply.outcome):
+            group.status, group.settled = NEXT.get(reply.outcome, BatchStatus.QUEUED), None
+            if reply.about_number and group.numbers:
+                self._split(group, reply.reason)
+
+    def _is_known(self, group: Group, outcome: Outcome) -> bool:
+        return group.settled is Verdict.NOT_SENT and outcome in RETRIED
+
+    def _split(self, group: Group, said: str) -> None:
+        parts = regroup(group.numbers, said=said)
+        if not parts.again:
+            return
+        group.status = BatchStatus.SPLIT
+        new = [(numbers, BatchStatus.QUEUED) for numbers in parts.again]
+        for numbers, status in [*new, (parts.refused, BatchStatus.REFUSED)]:
+            part = Group(numbers=numbers, ordinal=group.ordinal, estimate=price(numbers), status=status)
+            self.groups += [part] if numbers else []
+
+    def _pass_time(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @rule()
-    def give_up_lost(self) -> None:
-        lost = {batch_id for batch_id, until in self.leases.items() if until <= self.now}
+    @precondition(lambda self: any(one.under_way for one in self.groups))
+    @rule(seconds=st.integers(1, 70))
+    def give_up_lost(self, seconds: int) -> None:
+        self._pass_time(seconds)
+        lost = [one for one in self.groups if one.under_way and one.attempts[-1].claim.lease_until <= self.now]
         assert self.ledger.give_up_lost(now=self.now, is_gone=lambda _: False) == len(lost)
-        for batch_id in lost:
-            self.status[batch_id] = BatchStatus.UNKNOWN
-            del self.leases[batch_id]
+        for group in lost:
+            group.attempts[-1].outcome, group.attempts[-1].ended_at = Outcome.UNKNOWN, self.now
+            group.status = BatchStatus.ACCEPTED if group.was_called else BatchStatus.UNKNOWN
 
-    @rule()
-    def go_on(self) -> None:
-        self.ledger.join("run", worker=FAR, now=self.now)
-        self.stopped = False
+    # What people do
+
+    @precondition(lambda self: self._unknown())
+    @rule(verdict=st.sampled_from(Verdict), requeue=st.booleans())
+    def settle_all(self, verdict: Verdict, *, requeue: bool) -> None:
+        self._settle(self._unknown(), [], verdict, requeue=requeue and verdict is Verdict.NOT_SENT)
+
+    @precondition(lambda self: self._unknown())
+    @rule(verdict=st.sampled_from(Verdict), requeue=st.booleans(), data=st.data())
+    def settle_one(self, verdict: Verdict, *, requeue: bool, data: st.DataObject) -> None:
+        group = data.draw(st.sampled_from(self._unknown()))
+        self._settle([group], [group.batch_id], verdict, requeue=requeue and verdict is Verdict.NOT_SENT)
+
+    @precondition(lambda self: any(one.set_aside for one in self.groups))
+    @rule(data=st.data())
+    def queue_after_all(self, data: st.DataObject) -> None:
+        group = data.draw(st.sampled_from([one for one in self.groups if one.set_aside]))
+        self._settle([group], [group.batch_id], Verdict.NOT_SENT, requeue=True)
+
+    def _unknown(self) -> list[Group]:
+        return [one for one in self.groups if one.status is BatchStatus.UNKNOWN]
+
+    def _settle(self, groups: list[Group], names: list[str], verdict: Verdict, *, requeue: bool) -> None:
+        settled = self.ledger.resolve(
+            self.run.id, verdict, batch_ids=names, requeue=requeue, who="Zoé", why="looked it up", now=self.now
+        )
+        assert settled == len(groups)
+        status = BatchStatus.QUEUED if requeue else BatchStatus.CANCELLED
+        for group in groups:
+            group.settled, group.status = verdict, BatchStatus.ACCEPTED if verdict is Verdict.SENT else status
+            group.attempts[-1].settled_as_not_sent = verdict is Verdict.NOT_SENT
+
+    @precondition(lambda self: self._waiting())
+    @rule(data=st.data())
+    def opt_out(self, data: st.DataObject) -> None:
+        everyone = [number for one in self.groups for number in one.numbers]
+        people, waiting = data.draw(st.sets(st.sampled_from(everyone), max_size=2)), self._waiting()
+        gone = {number for one in waiting for number in one.numbers if number in people}
+        assert self.ledger.suppress_queued(self.run.id, dict.fromkeys(people, "on the list")) == len(gone)
+        self.opted_out |= gone
+        for group in waiting:
+            group.numbers = tuple(number for number in group.numbers if number not in gone)
+            group.status = BatchStatus.QUEUED if group.numbers else BatchStatus.CANCELLED
+
+    # What must always hold
+
+    def _attempts(self) -> Iterator[Attempt]:
+        return (attempt for group in self.groups for attempt in group.attempts)
+
+    def _committed(self) -> Decimal:
+        return sum((attempt.cost for attempt in self._attempts()), Decimal(0))
 
     @invariant()
-    def every_row_has_the_one_status_of_its_batch(self) -> None:
-        shown = {BatchStatus.SENDING: "unknown"}
-        lines = Counter(str(line.status) for line in self.ledger.rows("run"))
-        expected = Counter[str]()
-        for batch_id, status in self.status.items():
-            expected[shown.get(status, str(status))] += self.sizes[batch_id]
-        assert lines == expected
-        counts = self.ledger.row_counts("run")
-        assert counts == RowCounts(total=sum(self.sizes.values()), **lines)
+    def every_row_has_one_status_and_it_is_that_of_its_batch(self) -> None:
+        expected = {
+            number: ROW_STATUS[group.status]
+            for group in self.groups
+            if group.status is not BatchStatus.SPLIT
+            for number in group.numbers
+        }
+        expected |= dict.fromkeys(self.opted_out, RowStatus.SUPPRESSED)
+        lines = list(self.ledger.rows(self.run.id))
+        assert {line.phone: line.status for line in lines if line.file == 0} == expected
+        assert len(lines) == self.run.counts.total
+        counts, found = self.ledger.row_counts(self.run.id), Counter(line.status for line in lines)
+        assert {status: getattr(counts, status) for status in RowStatus} == {one: found[one] for one in RowStatus}
 
     @invariant()
-    def charges_are_of_accepted_batches_once(self) -> None:
-        accepted = [self.sizes[one] for one, status in self.status.items() if status is BatchStatus.ACCEPTED]
-        assert sorted(charge.messages for charge, _ in self.ledger.charges("run")) == sorted(accepted)
-        assert sum(answer.cost for answer in self.ledger.answers("run")) == UNIT * sum(accepted)
+    def requests_are_counted(self) -> None:
+        attempts, status = list(self._attempts()), Counter(group.status for group in self.groups)
+        assert self.ledger.request_counts(self.run.id) == RequestCounts(
+            planned=len(list(self.run.batches)),
+            sent=sum(one.counted for one in attempts),
+            accepted=status[BatchStatus.ACCEPTED],
+            refused=sum(one.outcome is Outcome.REFUSED for one in attempts),
+            unknown=status[BatchStatus.UNKNOWN] + status[BatchStatus.SENDING],
+            retried=sum(one.counted for group in self.groups for one in group.attempts[1:]),
+        )
+        assert self.ledger.is_sending(self.run.id) == (BatchStatus.SENDING in status)
 
     @invariant()
-    def slots_are_held_by_whatever_is_under_way(self) -> None:
-        sending = list(self.status.values()).count(BatchStatus.SENDING)
-        assert [usage.open for usage in self.ledger.usages("l", LIMITS, now=self.now)] == [sending] * len(LIMITS)
-        assert all(usage.taken <= usage.limit.requests for usage in self.ledger.usages("l", LIMITS, now=self.now))
+    def charges_are_those_of_the_answers_and_what_is_committed_is_what_they_may_come_to(self) -> None:
+        answered = sorted(len(one.claim.batch.numbers) for one in self._attempts() if one.outcome is Outcome.ACCEPTED)
+        assert sorted(charge.messages for charge, _ in self.ledger.charges(self.run.id)) == answered
+        assert sum(answer.cost for answer in self.ledger.answers(self.run.id)) == UNIT * sum(answered)
+        assert committed(self.ledger, self.run.id) == self._committed()
 
     @invariant()
-    def a_worker_is_at_work_when_something_is_being_sent(self) -> None:
-        assert self.ledger.is_sending("run") == (BatchStatus.SENDING in self.status.values())
+    def slots_are_taken_by_whatever_is_under_way_or_ended_within_the_window(self) -> None:
+        counted = [one for one in self._attempts() if one.counted]
+        under_way = sum(one.ended_at is None for one in counted)
+        for usage in self.ledger.usages(self.run.id, LIMITS, now=self.now):
+            since = self.now - timedelta(seconds=usage.limit.seconds)
+            recent = sum(one.ended_at is not None and one.ended_at > since for one in counted)
+            assert (usage.open, usage.recent) == (under_way, recent)
+            assert usage.taken <= usage.limit.requests
 
     def teardown(self) -> None:
-        if hasattr(self, "ledger"):
-            self.ledger.close()
-            shutil.rmtree(self.folder)
+        self.ledger.give_up_lost(now=datetime.max.replace(tzinfo=UTC), is_gone=lambda _: True)
 
 
-AnySequence.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-TestAnySequence = AnySequence.TestCase
+def test_any_sequence_of_operations_keeps_every_promise(ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
+    machine = functools.partial(AnySequence, ledger, make_run, yes)
+    run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=25))  # type: ignore[no-untyped-call]

@@ -19,14 +19,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ledger.moves import (
+    ACCOUNT,
+    FAR,
+    ME,
+    NOT_SENT,
+    REFUSED,
+    SECOND,
+    THROTTLED,
+    UNKNOWN,
+    MakeRun,
+    Yes,
+    claim,
+    everyone,
+    queued,
+    take,
+    wait,
+)  # fmt: skip
 from voicebatch.errors import InputError, LedgerError, UsageError
-from voicebatch.ledger import AnswerLine, Claim, Ledger, NewBatch, NewRow, NewRun, Wait, Worker
+from voicebatch.ledger import AnswerLine, Claim, Ledger, NewBatch, NewRow, NewRun, Worker
 from voicebatch.models import (
     Batch,
     BatchStatus,
     Charge,
     Message,
-    Outcome,
     RateLimit,
     Reply,
     RequestCounts,
@@ -35,50 +51,9 @@ from voicebatch.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    MakeRun = Callable[..., NewRun]
-    Yes = Callable[..., Reply]
-
-ME: Final = Worker.current()
-FAR: Final = Worker(host="elsewhere", pid=1, started="1")
-SECOND: Final = timedelta(seconds=1)
-WIDE: Final = RateLimit(requests=1000, seconds=3600)
-UNKNOWN: Final = Reply(outcome=Outcome.UNKNOWN, reason="no answer")
-REFUSED: Final = Reply(outcome=Outcome.REFUSED, reason="too many phone numbers in one request")
-THROTTLED: Final = Reply(outcome=Outcome.THROTTLED, reason="slow down")
-NOT_SENT: Final = Reply(outcome=Outcome.NOT_SENT, reason="no connection")
-ACCOUNT: Final = Reply(outcome=Outcome.ACCOUNT, reason="no credit for 0612345678", code="11")
 LONG: Final = st.decimals(min_value=0, max_value=10**11, places=30)
-
-
-def take(ledger: Ledger, run: NewRun, now: datetime, *limits: RateLimit, **options: Any) -> Claim | Wait | None:
-    """``max_cost`` is set before, as by a worker who joins with it."""
-    if max_cost := options.pop("max_cost", None):
-        ledger.join(run.id, worker=ME, now=now, max_cost=max_cost, currency="EUR")
-    given_options = {"worker": ME, "limiter": "limiter", "lease_seconds": 60.0, **options}
-    return ledger.claim(run.id, limits=limits or (WIDE,), now=now, **given_options)
-
-
-def claim(ledger: Ledger, run: NewRun, now: datetime, *limits: RateLimit, **options: Any) -> Claim:
-    claimed = take(ledger, run, now, *limits, **options)
-    assert isinstance(claimed, Claim)
-    return claimed
-
-
-def wait(ledger: Ledger, run: NewRun, now: datetime, *limits: RateLimit, **options: Any) -> Wait:
-    waited = take(ledger, run, now, *limits, **options)
-    assert isinstance(waited, Wait)
-    return waited
-
-
-def queued(ledger: Ledger, run: NewRun, now: datetime) -> NewRun:
-    assert ledger.enqueue(run, now=now)
-    return run
-
-
-def everyone(run: NewRun) -> list[str]:
-    return [batch.id for batch, _ in run.batches]
 
 
 # Enqueueing
