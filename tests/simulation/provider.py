@@ -47,7 +47,7 @@ class Weather:
     def of(cls, dice: random.Random, people: Sequence[str]) -> Weather:
         """Anything from a sunny day to a storm."""
         storm = dice.choice([0.0, 0.02, 0.1, 0.4])
-        fates = {fate: storm * dice.random() / 3 for fate in Fate if fate is not Fate.FAIR}
+        fates: dict[Fate, float] = {fate: storm * dice.random() / 3 for fate in Fate if fate is not Fate.FAIR}
         bad = dice.sample(list(people), min(len(people), dice.choice([0, 0, 0, 1, 2])))
         begins = dice.choice([math.inf, math.inf, dice.uniform(0, 60)])
         return cls(
