@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from voicebatch.errors import LedgerError
 from voicebatch.ledger import Claim, Ledger, NewRun, Worker
-from voicebatch.models import Batch, Outcome, Progress, RateLimit, Reply, RowCounts
-from voicebatch.sending import Sender
+from voicebatch.models import Batch, EventKind, Outcome, Progress, RateLimit, Reply, RowCounts
+from voicebatch.sending import LEASE_MARGIN, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +82,7 @@ class Work:
     limits: Sequence[RateLimit] = (WIDE,)
     concurrency: int = 1
     max_cost: Decimal | None = None
+    unit: Decimal | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     progress: list[Progress] = field(default_factory=list)
 
@@ -99,6 +100,7 @@ class Work:
             concurrency=self.concurrency,
             max_cost=self.max_cost,
             currency="EUR",
+            estimate=lambda numbers: self.unit and self.unit * len(numbers),
             on_progress=self.progress.append,
         )
         sender.drain(run.id, Progress(stage="sending", total=run.counts.queued))
@@ -313,6 +315,105 @@ def test_progress_is_told_after_every_request(ledger: Ledger, make_run: MakeRun,
     waits = [(moment.waiting_until, moment.waiting_for) for moment in work.progress if moment.waiting_for]
     assert waits[0] == (NOON + 30 * SECOND, "slow down")
     assert [moment.done for moment in work.progress] == sorted(moment.done for moment in work.progress)
+
+
+@dataclass
+class Strict:
+    """A network that refuses whatever has a bad number in it, without naming it."""
+
+    yes: Yes
+    bad: set[str]
+    called: Counter[str] = field(default_factory=Counter)
+    sizes: list[int] = field(default_factory=list)
+
+    def send(self, batch: Batch) -> Reply:
+        self.sizes.append(len(batch.numbers))
+        if self.bad.intersection(batch.numbers):
+            return Reply(outcome=Outcome.REFUSED, reason="a number is wrong", about_number=True)
+        self.called.update(batch.numbers)
+        return self.yes(len(batch.numbers))
+
+
+def test_a_bad_number_costs_the_others_nothing(ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
+    run, bad = make_run(8, 3), {"+33600000003", "+33600000010"}
+    network = Strict(yes, bad)
+    work = Work(ledger, network)
+    counts = work.drain(run)
+    assert (counts.accepted, counts.refused, counts.queued) == (9, 2, 0)
+    assert network.called == Counter({line.phone for line in ledger.rows(run.id) if line.batch_id} - bad)
+    assert sorted(network.sizes) == [1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 4, 8]
+    last = work.progress[-1]
+    assert (last.done, last.accepted, last.refused) == (11, 9, 2)
+
+
+def test_the_parts_of_what_was_refused_are_priced_under_a_ceiling(ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
+    run, named = make_run(3, estimate=Decimal("0.36")), "+33600000002 is wrong"
+    network = Script(yes, {0: [Reply(outcome=Outcome.REFUSED, reason=named, about_number=True)]})
+    counts = Work(ledger, network, max_cost=Decimal("0.36"), unit=Decimal("0.12")).drain(run)
+    assert (counts.accepted, counts.refused) == (2, 1)
+    assert ledger.find(run.id).stop is None
+
+
+def test_a_worker_that_joins_is_held_to_the_ceiling_of_the_one_at_work(
+    ledger: Ledger, make_run: MakeRun, yes: Yes
+) -> None:
+    run = make_run(*[1] * 5, estimate=Decimal("0.12"))
+    ledger.enqueue(run, now=NOON)
+    far = Worker(host="elsewhere", pid=1, started="1")
+    ledger.join(run.id, worker=far, now=NOON, max_cost=Decimal("0.30"), currency="EUR")
+    network = Script(yes)
+    assert Work(ledger, network).drain(run).queued == 3
+    assert network.sent == [0, 1]
+
+
+def test_an_answer_is_recorded_when_the_ledger_is_back(ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
+    """An answer that is not recorded is an unknown outcome."""
+    run, failures = make_run(2, 1), iter([True, True, False, True, False])
+    network = Script(yes)
+
+    class Failing(Ledger):
+        def record(self, *arguments: Any, **options: Any) -> int:
+            if next(failures, False):
+                raise LedgerError("The server is away.") from OSError("connection refused")
+            return super().record(*arguments, **options)
+
+    flaky = Failing(ledger.url.render_as_string(hide_password=False))
+    work = Work(flaky, network)
+    assert work.drain(run).accepted == 3
+    flaky.close()
+    assert network.sent == [0, 1]
+    assert work.clock.time == NOON + 3 * SECOND
+
+
+def test_an_answer_that_could_not_be_recorded_before_its_lease_ended_stops_the_sending(
+    ledger: Ledger, make_run: MakeRun, yes: Yes
+) -> None:
+    class Failing(Ledger):
+        def record(self, *_: Any, **__: Any) -> int:
+            raise LedgerError("The server is away.") from OSError("connection refused")
+
+    run, network = make_run(1, 1), Script(yes)
+    flaky = Failing(ledger.url.render_as_string(hide_password=False))
+    work = Work(flaky, network)
+    with pytest.raises(LedgerError, match="away"):
+        work.drain(run)
+    flaky.close()
+    assert network.sent == [0]
+    assert work.clock.time == NOON + timedelta(seconds=30 + LEASE_MARGIN)  # the request's time-out, and the margin
+    assert ledger.row_counts(run.id).unknown == 1
+
+
+def test_a_worker_leaves_however_it_ends(ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
+    def break_it(_: Batch) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    good, bad = make_run(1), make_run(1)
+    Work(ledger, Script(yes)).drain(good)
+    with pytest.raises(ZeroDivisionError):
+        Work(ledger, Script(yes, then=break_it)).drain(bad)
+    for run in (good, bad):
+        assert [event.kind for event in ledger.story(run.id).events] == [EventKind.JOINED, EventKind.LEFT]
+        assert not ledger.at_work(run.id, now=NOON)
 
 
 @dataclass

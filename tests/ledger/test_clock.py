@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ledger.moves import SECOND, MakeRun, claim, queued
@@ -119,6 +119,7 @@ def test_a_host_that_starts_with_a_clock_that_is_behind_goes_on_from_the_last_at
     again.close()
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(["pass", "step", "start"]), st.floats(-1e6, 1e6)), max_size=30))
 def test_on_one_boot_the_time_passes_as_it_does_and_no_process_disagrees(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, float]]

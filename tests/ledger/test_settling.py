@@ -152,7 +152,7 @@ def test_who_settled_what_and_when_and_why_is_in_the_story(ledger: Ledger, make_
     events = [(event.at, event.who, event.batch_id, event.text) for event in told(ledger, run, EventKind.SETTLED)]
     assert events == [
         (noon + SECOND, "Zoé", first, "3 people: settled as sent by Zoé: campaign 7 has it"),
-        (noon + 2 * SECOND, "Max", second, "1 people: settled as not-sent by Max: not in the list"),
+        (noon + 2 * SECOND, "Max", second, "1 person: settled as not-sent by Max: not in the list"),
     ]
 
 

@@ -39,7 +39,7 @@ def resolve(
         values = _settled(batch, verdict, requeue=requeue, who=who, why=why)
         connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
         events.tell(
-            connection, run_id, EventKind.SETTLED, f"{batch.size} people: {values['reason']}",
+            connection, run_id, EventKind.SETTLED, f"{_people(batch.size)}: {values['reason']}",
             who=who, at=now, batch_id=batch.id,
         )  # fmt: skip
     queue.commit_cost(connection, run, *(amount.copy_negate() for amount in held))
@@ -112,8 +112,7 @@ def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str], *,
         connection.execute(_SET_ROW, lines)
         known = runs.c.rows_suppressed + len(lines)
         connection.execute(queue.SET_RUN.values(rows_suppressed=known), {"of_run": run_id})
-        people = "1 person" if len(lines) == 1 else f"{len(lines)} people"
-        text = f"{people} who opted out after the plan was made left the queue"
+        text = f"{_people(len(lines))} who opted out after the plan was made left the queue"
         events.tell(connection, run_id, EventKind.WITHDRAWN, text, who=who, at=now)
     return len(lines)
 
@@ -154,3 +153,7 @@ def _is_unknown() -> Any:
     """An attempt that may have cost what nobody knows yet: the last of a batch that is unknown, or counts as sent."""
     may_have_cost = or_(batches.c.status == BatchStatus.UNKNOWN, batches.c.settled == Verdict.SENT)
     return and_(may_have_cost, attempts.c.number == batches.c.attempts, attempts.c.cost.is_(None))
+
+
+def _people(count: int) -> str:
+    return f"{count} {'person' if count == 1 else 'people'}"
