@@ -475,3 +475,23 @@ def test_no_window_of_the_provider_ever_holds_more_requests_than_the_limit(
 def ledger_time(ledger: Ledger) -> datetime:
     """A day for every run: the runs of other examples are out of every window."""
     return NOON + timedelta(days=len(ledger.all_runs()))
+
+
+def test_a_process_that_stood_still_after_its_claim_sends_nothing_that_may_be_settled_by_now(
+    ledger: Ledger, make_run: MakeRun, yes: Yes
+) -> None:
+    class Frozen(FakeClock):
+        """It stands still for an hour, once, right after the first claim."""
+
+        frozen: bool = False
+
+        def now(self) -> datetime:
+            if not self.frozen and ledger.is_sending(run.id):
+                self.frozen = True
+                self.time += 3600 * SECOND
+            return super().now()
+
+    run, network = make_run(1), Script(yes)
+    assert Work(ledger, network, clock=Frozen()).drain(run).accepted == 1
+    assert network.sent == [0]
+    assert [attempt.outcome for attempt in ledger.story(run.id).attempts] == [Outcome.NOT_SENT, Outcome.ACCEPTED]

@@ -161,10 +161,11 @@ def plan(
         price_table=Path(price_table) if price_table else None,
         out=Path(out),
     )
-    loaded, clock = read_schema(inputs.schema), clock or SystemClock()
-    now, ledger_url = clock.now(), _ledger_url(ledger, sandbox=sandbox)
+    loaded, now = read_schema(inputs.schema), (clock or SystemClock()).now()
+    ledger_url = _ledger_url(ledger, sandbox=sandbox)
     book = Ledger.existing(ledger_url)
     with contextlib.closing(book) if book else contextlib.nullcontext():
+        ledger_now = now if clock or not book else book.read_clock()
         identity = planning.identify(_paths(files), message, inputs, options, loaded.sha256)
         made = planning.make_plan(
             _paths(files),
@@ -181,6 +182,7 @@ def plan(
             limits=_limits(message.channel, rate),
             limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url or wire.BASE_URL),
             now=now,
+            ledger_now=ledger_now,
             on_progress=on_progress,
         )
     if planning.identify(_paths(files), message, inputs, options, loaded.sha256) != identity:
@@ -613,7 +615,9 @@ def _limits(channel: Channel, rate: str | None) -> tuple[RateLimit, ...]:
 
 def _limiter(channel: Channel, base_url: str) -> str:
     """What shares a rate limit: the requests of a channel to one host, of every run on the ledger."""
-    return f"{channel} {urlsplit(base_url).netloc or base_url}"
+    parts = urlsplit(base_url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{channel} {parts.hostname}:{port}" if parts.hostname else f"{channel} {base_url}"
 
 
 def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:

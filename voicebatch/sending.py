@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
+from voicebatch.batching import LONG_NUMBER
 from voicebatch.errors import LedgerError
 from voicebatch.ledger import Claim, Ledger, Wait, Worker
 from voicebatch.models import Batch, Outcome, Progress, RateLimit, Reply
@@ -34,6 +35,7 @@ _ROUND: Final = timedelta(seconds=1)  # between looks for lost workers while wai
 _SIGN_OF_LIFE: Final = timedelta(seconds=20)
 _TRY_AGAIN: Final = timedelta(seconds=1)
 _NEVER: Final = threading.Event()
+LATE: Final = Reply(outcome=Outcome.NOT_SENT, reason="this process stood still before it could send")
 
 
 class Network(Protocol):
@@ -158,7 +160,7 @@ class Sender:
         while not (self.stop.is_set() or failed.is_set()):
             match self._claim(run_id):
                 case Claim() as claim:
-                    reply = yield Post(batch=claim.batch)
+                    reply = LATE if self._is_late(claim) else (yield Post(batch=claim.batch))
                     assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
                     yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):
@@ -166,6 +168,10 @@ class Sender:
                     self._look_around(run_id)
                 case None:
                     return
+
+    def _is_late(self, claim: Claim) -> bool:
+        """Whether this process stood still since it claimed: somebody may have settled the batch by now."""
+        return self.clock.now() + timedelta(seconds=self.timeout_seconds) > claim.lease_until
 
     def _claim(self, run_id: str) -> Claim | Wait | None:
         return self.ledger.claim(
@@ -238,7 +244,7 @@ class Sender:
 def _in_short(reply: Reply) -> str:
     """Neither the reason nor the body: the provider may have put a number into them."""
     campaign = f" as campaign {reply.answer.campaign_id}" if reply.answer else ""
-    return f"{reply.outcome} {reply.code}".strip() + campaign
+    return f"{reply.outcome} {LONG_NUMBER.sub('…', reply.code)}".strip() + campaign
 
 
 class _Board:

@@ -74,6 +74,7 @@ NUMBER_CODES: Final[Mapping[str, str]] = {
 
 
 _MOST_DIGITS: Final = 12  # before the point
+_MOST_MESSAGES: Final = 2**31  # no request has so many, and no database's integer holds more
 _MOST_DECIMALS: Final = 40  # PHP writes 0.12 as 0.12000000000000001 when it is told to
 
 
@@ -356,7 +357,8 @@ def _text(value: object) -> str:
 
 
 def _integer(value: object) -> int:
-    return int(_decimal(value))
+    count = int(_decimal(value))
+    return count if abs(count) < _MOST_MESSAGES else 0
 
 
 def _dump(data: Mapping[str, Any]) -> str:

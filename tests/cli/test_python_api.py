@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ import requests
 import voicebatch
 from tests.cli.desk import Desk, number
 from tests.cli.provider import UNIT_COST, Provider, provide
+from voicebatch.errors import InputError
+from voicebatch.ledger import HostClock, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +43,22 @@ import contextlib, io, voicebatch.cli
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
     voicebatch.cli.run({})
 """
+
+
+def test_a_ledger_whose_time_is_behind_this_machines_still_knows_who_was_called_since_the_plan(desk: Desk) -> None:
+    ledger = Ledger(str(desk.home / "ledger.db"))
+    ledger.clock = HostClock(wall=lambda: datetime.now(UTC) - timedelta(minutes=10))
+    ledger.now()
+    ledger.close()
+    files = [desk.home / desk.people(name, 2, first=first) for name, first in (("a.csv", 1), ("b.csv", 1))]
+    files[1].write_text(files[1].read_text() + "\n")  # another export
+    first, second = (
+        voicebatch.plan([path], voicebatch.Message(text="Bonjour"), sandbox=True, ledger=str(desk.home / "ledger.db"))
+        for path in files
+    )
+    assert voicebatch.send(first, sandbox=True).rows.accepted == 2
+    with pytest.raises(InputError, match="Another run"):
+        voicebatch.send(second, sandbox=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -11,6 +11,8 @@ from tests.cli.desk import Desk
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+FIGURES: Final = "figures"
 
 
 @pytest.fixture
@@ -22,11 +24,14 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Prints a line at once, captured or not: these tests take minutes, and their figures are what they are for."""
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keeps a line for the end of the whole session: these tests take minutes, and their figures are what they are for."""
+    return lambda text: request.node.user_properties.append((FIGURES, text))
 
-    def line(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}", flush=True)  # noqa: T201 # see above
 
-    return line
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures of every test, whichever process it ran in."""
+    ended = [report for how in ("passed", "failed") for report in terminalreporter.getreports(how)]
+    for report in ended:
+        for text in (text for name, text in report.user_properties if name == FIGURES):
+            terminalreporter.write_line(f"{report.location[2]}\n  {text}")

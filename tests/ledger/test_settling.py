@@ -403,3 +403,17 @@ def test_the_second_requests_late_answer_is_only_told_after_the_firsts_yes(
     assert statuses(ledger, run) == [RowStatus.ACCEPTED] * 2
     assert committed(ledger, run.id) == Decimal("0.26")
     assert [attempt.outcome for attempt in ledger.story(run.id).attempts] == [Outcome.ACCEPTED, Outcome.REFUSED]
+
+
+def test_who_was_called_by_another_run_meanwhile_is_not_queued_again(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes
+) -> None:
+    run = unknown(ledger, make_run, noon, 1)
+    settle(ledger, run, NOT, noon)
+    other = queued(ledger, make_run(1), noon + SECOND)  # the same person and message: the first run's was set aside
+    with pytest.raises(UsageError, match=f"Run {other.id} has called"):
+        settle(ledger, run, NOT, noon + 2 * SECOND, everyone(run)[0], requeue=True)
+    ledger.record(claim(ledger, other, noon + 2 * SECOND), yes(), now=noon + 2 * SECOND)
+    with pytest.raises(UsageError, match=f"Run {other.id} has called"):
+        settle(ledger, run, NOT, noon + 3 * SECOND, everyone(run)[0], requeue=True)
+    assert ledger.row_counts(run.id).cancelled == 1

@@ -382,3 +382,14 @@ def test_a_story_is_of_one_run(ledger: Ledger, make_run: MakeRun, noon: datetime
     story = ledger.story(second.id)
     assert (story.events, story.workers, story.attempts) == ((), (), ())
     assert committed(ledger, second.id) == 0
+
+
+def test_a_worker_in_a_long_request_is_at_work_and_keeps_the_ceiling(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run = queued(ledger, make_run(1, 1, estimate=Decimal(1)), noon)
+    ledger.join(run.id, worker=FAR, now=noon, max_cost=Decimal(1), currency="EUR")
+    claim(ledger, run, noon, worker=FAR, lease_seconds=1000.0)
+    ledger.join(run.id, worker=ME, now=noon + 500 * SECOND)
+    assert take(ledger, run, noon + 500 * SECOND) is None
+    assert ledger.find(run.id).stop is not None

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: they end the command at once, or while sending after what is in flight."""
+"""SIGINT, SIGTERM and SIGHUP: they end the command at once, or while sending after what is in flight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 from voicebatch.cli.output import say
 from voicebatch.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Signals:

@@ -66,10 +66,16 @@ class HostClock:
         """Timezone-aware; it never goes back, and it never jumps."""
         if self._began is None:
             with databases.transaction(engine) as connection:
-                self._began = self._anchor(connection)
+                self._began = self._anchor(connection, write=True)
         return self._began + timedelta(seconds=self.steady())
 
-    def _anchor(self, connection: Connection) -> datetime:
+    def read(self, engine: Engine) -> datetime:
+        """The same for who may not write."""
+        with databases.transaction(engine, write=False) as connection:
+            began = self._began or self._anchor(connection, write=False)
+        return began + timedelta(seconds=self.steady())
+
+    def _anchor(self, connection: Connection, *, write: bool) -> datetime:
         """The ledger's time when this boot began, in effect: the first who asks decides for all."""
         known = select(clocks.c.began_at).where(clocks.c.boot == self.boot)
         found: datetime | None = connection.execute(known).scalar()
@@ -78,7 +84,8 @@ class HostClock:
         last: datetime | None = connection.execute(select(func.max(attempts.c.started_at))).scalar()
         now = max(self.wall(), last or self.wall())  # a host may start with a clock that is behind
         began = now - timedelta(seconds=self.steady())
-        connection.execute(clocks.insert().values(boot=self.boot, began_at=began))
+        if write:
+            connection.execute(clocks.insert().values(boot=self.boot, began_at=began))
         return began
 
 
@@ -98,6 +105,10 @@ class ServerClock:
             with contextlib.suppress(LedgerError):
                 self._offset = self._ask(engine)
         return self._offset + timedelta(seconds=self.steady())
+
+    def read(self, engine: Engine) -> datetime:
+        """The same: asking writes nothing."""
+        return self.now(engine)
 
     def _ask(self, engine: Engine) -> datetime:
         """The server's time when our steady clock began."""

@@ -19,7 +19,7 @@ from voicebatch.ledger.tables import batches, documents, messages, rows, runs
 from voicebatch.models import Batch, BatchStatus, Message, RowStatus
 
 _CHUNK: Final = 2_000
-_LONGEST_ENQUEUEING: Final = timedelta(days=1)  # from when a run is made to when others see it
+_LONGEST_ENQUEUEING: Final = timedelta(days=30)  # from when a run is made to when others see it
 _T = TypeVar("_T")
 
 

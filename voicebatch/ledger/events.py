@@ -11,12 +11,18 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger.tables import attempts, batches, events, workers
 from voicebatch.ledger.workers import Worker
-from voicebatch.models import Attempt, Event, EventKind, Outcome, Story, WorkerSpan
+from voicebatch.models import Attempt, BatchStatus, Event, EventKind, Outcome, Story, WorkerSpan
 
 SILENCE: Final = timedelta(seconds=120)
 """A worker of another host that was not seen for so long is not at work any more."""
 
 _PRESENT: Final = select(workers).where(workers.c.run_id == bindparam("run_id"), workers.c.left_at.is_(None))
+_POSTING: Final = (
+    select(attempts.c.worker)
+    .select_from(attempts.join(batches))
+    .where(batches.c.run_id == bindparam("run_id"), batches.c.status == BatchStatus.SENDING)
+    .where(attempts.c.ended_at.is_(None), attempts.c.lease_until > bindparam("now"))
+)
 _OF_WORKER: Final = update(workers).where(
     workers.c.run_id == bindparam("of_run"), workers.c.name == bindparam("of_name"), workers.c.left_at.is_(None)
 )
@@ -60,10 +66,11 @@ def seen(connection: Connection, run_id: str, worker: Worker, *, now: datetime) 
 
 def at_work(connection: Connection, run_id: str, *, now: datetime, is_gone: Callable[[Worker], bool]) -> set[str]:
     """The names of the workers that are on the run now, as far as one can tell."""
+    posting = set(connection.execute(_POSTING, {"run_id": run_id, "now": now}).scalars())
     return {
         found.name
         for found in connection.execute(_PRESENT, {"run_id": run_id}).all()
-        if found.seen_at > now - SILENCE and not is_gone(Worker.parse(found.name))
+        if (found.seen_at > now - SILENCE or found.name in posting) and not is_gone(Worker.parse(found.name))
     }
 
 

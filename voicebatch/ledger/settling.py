@@ -7,10 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
 from voicebatch.errors import UsageError
+from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events, queue
+from voicebatch.ledger.records import CONTACTED
 from voicebatch.ledger.tables import attempts, batches, rows, runs
 from voicebatch.models import BatchStatus, EventKind, RowStatus, Verdict
 
@@ -34,6 +36,10 @@ def resolve(
     run = connection.execute(queue.LOCK_RUN, {"run_id": run_id}).one()
     meant = _to_settle(connection, run_id, names, requeue=requeue and verdict is Verdict.NOT_SENT)
     found = list({batch.id: batch for batch in meant}.values())
+    if requeue:
+        databases.lock_enqueueing(connection)
+        for batch in found:
+            _refuse_called_again(connection, batch)
     held = [_release(connection, batch, verdict) for batch in found]
     for batch in found:
         values = _settled(batch, verdict, requeue=requeue, who=who, why=why)
@@ -70,6 +76,23 @@ def _may_settle(batch: Row[Any], *, requeue: bool) -> bool:
     """What is unknown; and what was settled as not sent may be queued later, if anybody is left in it."""
     set_aside = batch.status == BatchStatus.CANCELLED and batch.settled == Verdict.NOT_SENT and batch.size > 0
     return batch.status == BatchStatus.UNKNOWN or (requeue and set_aside)
+
+
+def _refuse_called_again(connection: Connection, batch: Row[Any]) -> None:
+    """Another run may have called these people since, or be about to: they were left out of it only while unknown."""
+    numbers = set(batch.numbers.split(","))
+    meant = or_(batches.c.status == BatchStatus.QUEUED, batches.c.status.in_(CONTACTED))
+    others = (
+        select(batches.c.run_id, batches.c.numbers, batches.c.queued_at)
+        .where(batches.c.message_id == batch.message_id, batches.c.run_id != batch.run_id, meant)
+        .where(func.coalesce(batches.c.contacted_at, batches.c.queued_at) >= batch.queued_at)
+    )
+    for other in connection.execute(others):
+        if not numbers.isdisjoint(other.numbers.split(",")):
+            raise UsageError(
+                f"Run {other.run_id} has called people of batch {batch.id} with the same message since, or will.",
+                hint="Leave --requeue out. Who is still to be called: a new run with a file of only them.",
+            )
 
 
 def _release(connection: Connection, batch: Row[Any], verdict: Verdict) -> Decimal:

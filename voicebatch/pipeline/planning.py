@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from voicebatch import readers
 from voicebatch.errors import InputError, UsageError
@@ -23,6 +23,8 @@ from voicebatch.pricing import Prices, parse_price_table
 from voicebatch.reports.manifest import versions
 from voicebatch.settings import InputOptions, PlanOptions
 from voicebatch.validation import Rules, Schema
+
+_BEFORE_ALL: Final = datetime(1970, 1, 2, tzinfo=UTC)  # without a ledger the plan knew of nobody who was called
 
 
 def make_plan(
@@ -41,9 +43,12 @@ def make_plan(
     limits: Sequence[RateLimit],
     limiter: str,
     now: datetime,
+    ledger_now: datetime,
     on_progress: Callable[[Progress], None],
 ) -> Plan:
     """Reads, checks, suppresses and groups the input. Nobody is forgotten: every row ends with one status.
+
+    ``ledger_now`` is the time by which the ledger's workers go, which may differ from this machine's.
 
     Too many bad rows are no error here: see ``refuse``. Raises ``InputError`` for an input that is no table.
     """
@@ -56,7 +61,7 @@ def make_plan(
     marks.suppress_listed(opt_outs)
     marks.suppress_duplicates()
     if ledger and options.repeat_window:
-        marks.suppress_contacted(ledger, identity.run_id, since=now - options.repeat_window, sandbox=sandbox)
+        marks.suppress_contacted(ledger, identity.run_id, since=ledger_now - options.repeat_window, sandbox=sandbox)
     marks.suppress_beyond(options.limit)
     prices = read_prices(options.price_table, ledger, sandbox=sandbox)
     return Plan(
@@ -71,9 +76,11 @@ def make_plan(
         reasons=marks.reasons,
         suppressed=marks.suppressed,
         prices=prices,
-        usages=tuple(ledger.usages(limiter, limits, now=now) if ledger else (Usage(limit, 0, 0) for limit in limits)),
+        usages=tuple(
+            ledger.usages(limiter, limits, now=ledger_now) if ledger else (Usage(limit, 0, 0) for limit in limits)
+        ),
         created_at=now,
-        planned_at=now if options.repeat_window else None,
+        planned_at=(ledger_now if ledger else _BEFORE_ALL) if options.repeat_window else None,
         ledger_url=ledger_url,
         batch_size=options.batch_size,
         max_invalid=options.max_invalid,

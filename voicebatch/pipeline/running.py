@@ -195,6 +195,8 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
         )
     elif stop and rows.queued:
         error = _STOPS[stop.kind](stop.message, hint=stop.hint.replace("RUN", run))
+    elif rows.queued:
+        error = GuardError(f"Still queued: {_people(rows.queued)}.", hint=f"Go on: voicebatch resume {run}")
     elif rows.unknown:
         error = UnknownError(
             f"The outcome of {_requests(requests.unknown)} with {_people(rows.unknown)} is unknown: they may have been "
@@ -207,8 +209,6 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
             f"The provider refused {_requests(requests.refused)} with {_people(rows.refused)}.",
             hint=f"The reasons are in {Path(summary.report_dir) / 'recipients.csv'}",
         )
-    elif rows.queued:
-        error = GuardError(f"Still queued: {_people(rows.queued)}.", hint=f"Go on: voicebatch resume {run}")
     else:
         return None
     error.summary = summary
