@@ -25,7 +25,7 @@ def desk(tmp_path: Path) -> Desk:
 
 @pytest.fixture
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keeps a line for the end of the whole session: these tests take minutes, and their figures are what they are for."""
+    """Keeps a line for the end of the session: the figures of these tests are what they are for."""
     return lambda text: request.node.user_properties.append((FIGURES, text))
 
 

@@ -69,7 +69,7 @@ def test_when_all_of_them_are_taken_nothing_is_in_the_ledger(ledger: Ledger, mak
     assert ledger.with_key(second.key) is None
     assert list(ledger.rows(second.id)) == []
     assert ledger.request_counts(second.id) == RequestCounts()
-    assert ledger.enqueue(replace(second, planned_at=noon + timedelta(days=2)), now=noon + timedelta(days=2)) is True
+    assert ledger.enqueue(replace(second, planned_at=noon + timedelta(days=31)), now=noon + timedelta(days=31)) is True
 
 
 @pytest.mark.parametrize("difference", ["message", "sandbox", "no window"])
