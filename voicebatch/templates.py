@@ -106,12 +106,12 @@ class Template:
         )
 
     def render(self, values: Mapping[str, str | None], row: Mapping[str, str | None]) -> str:
-        """The text for one row, white space and NUL folded to single spaces.
+        """The text for one row, white space folded to single spaces.
 
         ``values`` are by variable name, ``row`` by header; both may hold no more than the template needs.
         Raises ``MissingValue`` for a value that is needed and empty, ``RenderError`` for whatever else fails.
         """
-        text = " ".join(self._render(values, row).replace("\0", " ").split())  # NUL has no sound, and breaks databases
+        text = " ".join(self._render(values, row).split())
         if not text:
             raise RenderError("the text is empty for this row")
         return text
