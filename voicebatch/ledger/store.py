@@ -153,6 +153,7 @@ class Ledger:
     def leave(self, run_id: str, *, worker: Worker, now: datetime) -> None:
         """A worker ends."""
         with self._write() as connection:
+            connection.execute(queue.LOCK_RUN, {"run_id": run_id})
             events.leave(connection, run_id, worker, now=now)
 
     def seen(self, run_id: str, *, worker: Worker, now: datetime) -> None:
