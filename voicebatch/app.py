@@ -61,7 +61,7 @@ class SystemClock:
         stop.wait(max(0.0, (until - self.now()).total_seconds()))
 
 
-class LedgerClock:
+class LedgerClock(SystemClock):
     """The time that all workers of a ledger share."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -70,10 +70,6 @@ class LedgerClock:
     def now(self) -> datetime:
         """Timezone-aware."""
         return self._ledger.now()
-
-    def wait(self, until: datetime, stop: threading.Event) -> None:
-        """Sleeps until then, or until ``stop`` is set."""
-        stop.wait(max(0.0, (until - self.now()).total_seconds()))
 
 
 def ignore_progress(_: Progress) -> None:

@@ -377,3 +377,8 @@ _canonical: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separat
 def digest(*parts: Any) -> str:
     """24 hexadecimal digits that depend on the parts (anything JSON can say) and on nothing else."""
     return hashlib.blake2b(_canonical(parts).encode(), digest_size=12).hexdigest()
+
+
+def people(count: int) -> str:
+    """``1 person``, ``2 people``."""
+    return f"{count} {'person' if count == 1 else 'people'}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from voicebatch.errors import VoicebatchError
-from voicebatch.models import CountryTotal, RunStatus, RunSummary
+from voicebatch.models import CountryTotal, RunStatus, RunSummary, people
 from voicebatch.pricing import money
 
 if TYPE_CHECKING:
@@ -189,11 +189,6 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
 def counted(count: int, thing: str) -> str:
     """``1 line``, ``2 lines``."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def people(count: int) -> str:
-    """``1 person``, ``2 people``."""
-    return f"{count} {'person' if count == 1 else 'people'}"
 
 
 def local(at: datetime) -> str:

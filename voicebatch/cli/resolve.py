@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from voicebatch import models
 from voicebatch.cli import options, output
 from voicebatch.cli.asking import ask, refuse_unasked
 from voicebatch.errors import UsageError
@@ -75,13 +76,13 @@ def _all_unknown(story: Story, run_id: str, verdict: str, *, yes: bool) -> list[
     refuse_unasked(yes=yes, otherwise=_NOTHING)
     if not yes:
         for one in unknown:
-            output.say(f"Batch {one.batch_id}: {output.people(one.people)}, left {output.local(one.started_at)}")
+            output.say(f"Batch {one.batch_id}: {models.people(one.people)}, left {output.local(one.started_at)}")
         ask(f"Settle {_counted(unknown)} as {verdict}?", otherwise=_NOTHING)
     return [one.batch_id for one in unknown]
 
 
 def _counted(requests: Sequence[Attempt]) -> str:
-    people = output.people(sum(one.people for one in requests))
+    people = models.people(sum(one.people for one in requests))
     return f"{output.counted(len(requests), 'request')} with {people}"
 
 

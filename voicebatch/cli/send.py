@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from voicebatch import models
 from voicebatch.cli import options, output
 from voicebatch.cli.asking import ask, refuse_unasked
 from voicebatch.cli.plan import (
@@ -62,7 +63,7 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     if not how["yes"]:
         print_plan(made, on_stderr=common.as_json)
         _show_ceiling(how["max_cost"], made)
-        ask(f"Call {output.people(made.counts.queued)} now?", otherwise=_NOTHING)
+        ask(f"Call {models.people(made.counts.queued)} now?", otherwise=_NOTHING)
     _finish(lambda **more: app.send(made, **more), how, common)
 
 
@@ -105,7 +106,7 @@ def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
     if not left.people:
         output.say(f"Run {left.run_id} has nothing queued: nobody is called now. This is how it ended.")
         return
-    people = output.people(left.people)
+    people = models.people(left.people)
     if how["yes"]:
         output.say(f"Run {left.run_id} goes on with {people} still queued.")
         return
@@ -167,7 +168,7 @@ def _error(summary: RunSummary, signal_number: int | None) -> VoicebatchError | 
     if signal_number is None or not summary.rows.queued:
         return failure(summary)
     error = Interrupted(
-        f"Interrupted, with {output.people(summary.rows.queued)} still queued. What was in flight is recorded.",
+        f"Interrupted, with {models.people(summary.rows.queued)} still queued. What was in flight is recorded.",
         hint=f"Go on: voicebatch resume {summary.run_id}",
         signal_number=signal_number,
     )

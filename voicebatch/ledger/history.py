@@ -17,6 +17,8 @@ from voicebatch.models import BatchStatus, Charge, Outcome, RequestCounts, RowCo
 from voicebatch.pricing import Prices, times, total
 
 _ROWS_AT_ONCE = 20_000
+_ITS = tuple(batches.c[name].label(f"its_{name}") for name in ("id", "status", "reason", "campaign_id", "accepted_at"))
+"""What a row takes from its batch."""
 
 
 def contacts(
@@ -127,9 +129,8 @@ def answers(connection: Connection, run_id: str) -> list[AnswerLine]:
 def run_rows(connection: Connection, run_id: str) -> Iterator[RowLine]:
     """Every row of the input in its order."""
     parts = _parts(connection, run_id)
-    columns = (batches.c.id, batches.c.status, batches.c.reason, batches.c.campaign_id, batches.c.accepted_at)
     query = (
-        select(rows, *(column.label(f"its_{column.name}") for column in columns))
+        select(rows, *_ITS)
         .select_from(rows.outerjoin(batches, rows.c.batch_id == batches.c.id))
         .where(rows.c.run_id == run_id)
         .order_by(rows.c.file, rows.c.row)
@@ -141,9 +142,8 @@ def run_rows(connection: Connection, run_id: str) -> Iterator[RowLine]:
 
 def _parts(connection: Connection, run_id: str) -> Mapping[tuple[str, str], Any]:
     """The batch of everyone whose batch of the plan was split, by that batch and number."""
-    columns = (batches.c.id, batches.c.status, batches.c.reason, batches.c.campaign_id, batches.c.accepted_at)
     query = (
-        select(*(column.label(f"its_{column.name}") for column in columns), batches.c.split_from, batches.c.numbers)
+        select(*_ITS, batches.c.split_from, batches.c.numbers)
         .where(batches.c.run_id == run_id, batches.c.split_from.is_not(None))
         .where(batches.c.status != BatchStatus.SPLIT)
     )

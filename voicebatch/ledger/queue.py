@@ -225,7 +225,7 @@ def _why_too_dear(run: Row[Any], batch: Row[Any]) -> Stop | None:
 
 
 def _must_wait(connection: Connection, limiter: str, limits: Sequence[RateLimit], now: datetime) -> Wait | None:
-    pause = _lock_limiter(connection, limiter)
+    pause = lock_limiter(connection, limiter)
     if pause.paused_until and pause.paused_until > now:
         return Wait(until=pause.paused_until, reason=pause.reason)
     under_way = connection.execute(_UNDER_WAY, {"limiter": limiter}).scalar_one()
@@ -233,7 +233,8 @@ def _must_wait(connection: Connection, limiter: str, limits: Sequence[RateLimit]
     return max((wait for wait in waits if wait), key=lambda wait: wait.until, default=None)
 
 
-def _lock_limiter(connection: Connection, limiter: str) -> Row[Any]:
+def lock_limiter(connection: Connection, limiter: str) -> Row[Any]:
+    """What all who share a limit know of it, held until the transaction's end."""
     found = connection.execute(_LOCK_LIMITER, {"limiter": limiter}).first()
     if found is None:
         databases.insert_new(connection, limiters, [{"name": limiter}])

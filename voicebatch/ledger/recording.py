@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from voicebatch import batching
 from voicebatch.errors import LedgerError
-from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events, queue
 from voicebatch.ledger.queue import Claim
 from voicebatch.ledger.tables import attempts, batches, charges, limiters
@@ -48,7 +47,6 @@ _NEXT: Final[dict[Outcome, BatchStatus]] = {
 _UNREACHABLE: Final = timedelta(seconds=15)  # then the run stops
 _ATTEMPT: Final = select(attempts).where(attempts.c.id == bindparam("attempt_id"))
 _BATCH: Final = select(batches).where(batches.c.id == bindparam("batch_id")).with_for_update()
-_LIMITER: Final = select(limiters).where(limiters.c.name == bindparam("limiter")).with_for_update()
 _ADD_CHARGES: Final = charges.insert()
 
 
@@ -275,8 +273,7 @@ def _spent_by_us(connection: Connection, limiter: str, limit: RateLimit, wait: t
 
 def _pause(connection: Connection, attempt: Row[Any], run_id: str, until: datetime, reason: str, now: datetime) -> None:
     """The longest of the provider's wishes stands, for every worker."""
-    databases.insert_new(connection, limiters, [{"name": attempt.limiter}])
-    known = connection.execute(_LIMITER, {"limiter": attempt.limiter}).one()
+    known = queue.lock_limiter(connection, attempt.limiter)
     if known.paused_until and known.paused_until >= until:
         return
     reason = reason or "the provider's rate headers say that nothing is left of its window"

@@ -14,7 +14,7 @@ from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events, queue
 from voicebatch.ledger.records import CONTACTED
 from voicebatch.ledger.tables import attempts, batches, rows, runs
-from voicebatch.models import BatchStatus, EventKind, RowStatus, Verdict
+from voicebatch.models import BatchStatus, EventKind, RowStatus, Verdict, people
 
 _SET_ROW: Final = update(rows).where(
     rows.c.run_id == bindparam("of_run"), rows.c.file == bindparam("of_file"), rows.c.row == bindparam("of_row")
@@ -45,7 +45,7 @@ def resolve(
         values = _settled(batch, verdict, requeue=requeue, who=who, why=why)
         connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
         events.tell(
-            connection, run_id, EventKind.SETTLED, f"{_people(batch.size)}: {values['reason']}",
+            connection, run_id, EventKind.SETTLED, f"{people(batch.size)}: {values['reason']}",
             who=who, at=now, batch_id=batch.id,
         )  # fmt: skip
     queue.commit_cost(connection, run, *(amount.copy_negate() for amount in held))
@@ -81,10 +81,10 @@ def _may_settle(batch: Row[Any], *, requeue: bool) -> bool:
 def _refuse_called_again(connection: Connection, batch: Row[Any]) -> None:
     """Another run may have called these people since, or be about to: they were left out of it only while unknown."""
     numbers = set(batch.numbers.split(","))
-    meant = or_(batches.c.status == BatchStatus.QUEUED, batches.c.status.in_(CONTACTED))
     others = (
-        select(batches.c.run_id, batches.c.numbers, batches.c.queued_at)
-        .where(batches.c.message_id == batch.message_id, batches.c.run_id != batch.run_id, meant)
+        select(batches.c.run_id, batches.c.numbers)
+        .where(batches.c.message_id == batch.message_id, batches.c.run_id != batch.run_id)
+        .where(batches.c.status.in_((BatchStatus.QUEUED, *CONTACTED)))
         .where(func.coalesce(batches.c.contacted_at, batches.c.queued_at) >= batch.queued_at)
     )
     for other in connection.execute(others):
@@ -135,7 +135,7 @@ def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str], *,
         connection.execute(_SET_ROW, lines)
         known = runs.c.rows_suppressed + len(lines)
         connection.execute(queue.SET_RUN.values(rows_suppressed=known), {"of_run": run_id})
-        text = f"{_people(len(lines))} who opted out after the plan was made left the queue"
+        text = f"{people(len(lines))} who opted out after the plan was made left the queue"
         events.tell(connection, run_id, EventKind.WITHDRAWN, text, who=who, at=now)
     return len(lines)
 
@@ -176,7 +176,3 @@ def _is_unknown() -> Any:
     """An attempt that may have cost what nobody knows yet: the last of a batch that is unknown, or counts as sent."""
     may_have_cost = or_(batches.c.status == BatchStatus.UNKNOWN, batches.c.settled == Verdict.SENT)
     return and_(may_have_cost, attempts.c.number == batches.c.attempts, attempts.c.cost.is_(None))
-
-
-def _people(count: int) -> str:
-    return f"{count} {'person' if count == 1 else 'people'}"

@@ -25,6 +25,7 @@ from voicebatch.models import (
     RunSummary,
     Stop,
     Story,
+    people,
 )
 from voicebatch.pacing import earliest_finish
 from voicebatch.pipeline.opt_outs import OptOutList
@@ -62,7 +63,7 @@ def _tell_who_is_left_out(plan: Plan, ledger: Ledger) -> None:
     reasons = (row.reason for before, row in rows if before.status is RowStatus.QUEUED is not row.status)
     for run, count in Counter(reason.rpartition("in run ")[2] for reason in reasons if "in run " in reason).items():
         were = "was" if count == 1 else "were"
-        _LOG.warning("%s %s queued by run %s meanwhile and left out", _people(count), were, run)
+        _LOG.warning("%s %s queued by run %s meanwhile and left out", people(count), were, run)
 
 
 def withdraw(run_id: str, ledger: Ledger, opt_outs: Sequence[OptOutList]) -> int:
@@ -173,7 +174,7 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
 def _without_cost(rows: RowCounts, answers: Sequence[AnswerLine]) -> Iterator[str]:
     """Whom a person settled as sent. ``rows`` are never newer than ``answers``."""
     if (settled := rows.accepted - sum(answer.size for answer in answers)) > 0:
-        yield f"{_people(settled)} accepted on somebody's word alone: what that cost is not in the report."
+        yield f"{people(settled)} accepted on somebody's word alone: what that cost is not in the report."
 
 
 def _status(rows: RowCounts, stop: Stop | None, *, sending: bool, at_work: bool) -> RunStatus:
@@ -196,17 +197,17 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
     elif stop and rows.queued:
         error = _STOPS[stop.kind](stop.message, hint=stop.hint.replace("RUN", run))
     elif rows.queued:
-        error = GuardError(f"Still queued: {_people(rows.queued)}.", hint=f"Go on: voicebatch resume {run}")
+        error = GuardError(f"Still queued: {people(rows.queued)}.", hint=f"Go on: voicebatch resume {run}")
     elif rows.unknown:
         error = UnknownError(
-            f"The outcome of {_requests(requests.unknown)} with {_people(rows.unknown)} is unknown: they may have been "
+            f"The outcome of {_requests(requests.unknown)} with {people(rows.unknown)} is unknown: they may have been "
             "called. They are not sent again.",
             hint=f"Which they are: voicebatch runs show {run}, and the rows with status unknown in "
             f"{Path(summary.report_dir) / 'recipients.csv'}\n{how_to_settle(run)}",
         )
     elif rows.refused:
         error = RefusedError(
-            f"The provider refused {_requests(requests.refused)} with {_people(rows.refused)}.",
+            f"The provider refused {_requests(requests.refused)} with {people(rows.refused)}.",
             hint=f"The reasons are in {Path(summary.report_dir) / 'recipients.csv'}",
         )
     else:
@@ -235,10 +236,6 @@ def unknown_requests(story: Story) -> list[Attempt]:
 
 def _requests(count: int) -> str:
     return f"{count} request{'' if count == 1 else 's'}"
-
-
-def _people(count: int) -> str:
-    return f"{count} {'person' if count == 1 else 'people'}"
 
 
 def write_reports(run: Run, ledger: Ledger, folder: Path, summary: RunSummary, *, now: datetime) -> None:
@@ -290,7 +287,7 @@ def find_faults(answers: Sequence[AnswerLine]) -> Iterator[str]:
     for answer in answers:
         batch = f"Batch {answer.batch_id}"
         if answer.messages != answer.size:
-            yield f"{batch}: the provider counts {answer.messages} messages for {_people(answer.size)}."
+            yield f"{batch}: the provider counts {answer.messages} messages for {people(answer.size)}."
         if answer.charged_messages != answer.messages:
             yield f"{batch}: its charges are for {answer.charged_messages} of {answer.messages} messages."
         if answer.charged != answer.cost:
