@@ -292,7 +292,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One request of a run as the ledger has it. ``ended_at`` and ``outcome`` are ``None`` while it is under way."""
+    """One request of a run as the ledger has it. ``ended_at`` and ``outcome`` are ``None`` while it is under way.
+
+    ``is_unknown``: nobody knows whether its people were called, and nobody has settled it.
+    """
 
     batch_id: str
     number: int
@@ -304,6 +307,7 @@ class Attempt:
     http_status: int | None
     code: str
     reason: str
+    is_unknown: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +328,11 @@ class Story:
     events: tuple[Event, ...]
     workers: tuple[WorkerSpan, ...]
     attempts: tuple[Attempt, ...]
+
+    @property
+    def unknown(self) -> list[Attempt]:
+        """The requests that a person has to settle."""
+        return [attempt for attempt in self.attempts if attempt.is_unknown]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

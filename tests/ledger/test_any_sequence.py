@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from tests.ledger.moves import FAR, FARTHER, LEASE, ME, UNIT, MakeRun, Yes, committed, price
-from voicebatch.batching import regroup
+from voicebatch.batching import Regrouping, regroup
 from voicebatch.ledger import Claim, Ledger, Wait, Worker
 from voicebatch.ledger.events import SILENCE
 from voicebatch.ledger.records import ROW_STATUS
@@ -39,7 +39,6 @@ NEXT: Final = {
     Outcome.UNKNOWN: BatchStatus.UNKNOWN,
 }
 NOBODY_WAS_CALLED: Final = {Outcome.REFUSED, Outcome.THROTTLED, Outcome.NOT_SENT, Outcome.ACCOUNT}
-RETRIED: Final = {Outcome.THROTTLED, Outcome.NOT_SENT, Outcome.ACCOUNT}
 WORKERS: Final = (ME, FAR, FARTHER)
 CEILINGS: Final = (None, None, None, price("1" * 8), price("1" * 16))
 OUTCOMES: Final = (*Outcome, Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN, Outcome.THROTTLED)
@@ -100,6 +99,8 @@ class Group:
     status: BatchStatus = BatchStatus.QUEUED
     settled: Verdict | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    part_of: Group | None = None
+    opted_out: set[str] = field(default_factory=set)  # while it was neither queued nor known
 
     @property
     def under_way(self) -> bool:
@@ -107,7 +108,12 @@ class Group:
 
     @property
     def was_called(self) -> bool:
-        return any(attempt.outcome is Outcome.ACCEPTED for attempt in self.attempts)
+        yes = any(attempt.outcome is Outcome.ACCEPTED for attempt in self.attempts)
+        return yes or (self.part_of is not None and self.part_of.was_called)
+
+    def is_in(self, other: Group) -> bool:
+        """Whether it is the other, or a part of it."""
+        return self is other or (self.part_of is not None and self.part_of.is_in(other))
 
     @property
     def set_aside(self) -> bool:
@@ -229,8 +235,6 @@ class AnySequence(RuleBasedStateMachine):
     def record(self, claimed: Claim, ending: Ending) -> None:
         self._pass_time(ending.seconds)
         group = next(one for one in self.groups if one.batch_id == claimed.batch.id)
-        if group.status is BatchStatus.SPLIT and ending.outcome is Outcome.ACCEPTED:
-            return  # the provider would have said yes to what it refused when it was asked again
         reply = self._reply(claimed, ending)
         self.ledger.record(claimed, reply, now=self.now, limits=LIMITS, estimate=price)
         self._note(group, claimed, reply)
@@ -252,26 +256,47 @@ class AnySequence(RuleBasedStateMachine):
             return
         is_lost = reply.outcome is Outcome.UNKNOWN
         attempt.outcome, attempt.ended_at = reply.outcome, max(self.now, claimed.lease_until) if is_lost else self.now
-        if group.under_way:
-            return  # of an earlier attempt: the end of the later one decides
+        is_latest = attempt is group.attempts[-1]
+        if reply.outcome is Outcome.ACCEPTED:
+            self._accept(group)
+            group.settled = None if is_latest else group.settled
+        elif is_latest:
+            self._end(group, reply)
+
+    def _accept(self, group: Group) -> None:
+        """Its people were called, in whatever part they are; one that is under way waits for that end."""
+        for one in self.groups:
+            may_be_called = one.status not in {BatchStatus.SPLIT, BatchStatus.ACCEPTED} and not one.under_way
+            if may_be_called and one.is_in(group):
+                one.status, one.settled = BatchStatus.ACCEPTED, None
+
+    def _end(self, group: Group, reply: Reply) -> None:
         if group.was_called:
             group.status, group.settled = BatchStatus.ACCEPTED, None
-        elif attempt is group.attempts[-1] and not self._is_known(group, reply.outcome):
-            group.status, group.settled = NEXT.get(reply.outcome, BatchStatus.QUEUED), None
-            if reply.about_number and group.numbers:
-                self._split(group, reply.reason)
-
-    def _is_known(self, group: Group, outcome: Outcome) -> bool:
-        return group.settled is Verdict.NOT_SENT and outcome in RETRIED
-
-    def _split(self, group: Group, said: str) -> None:
-        parts = regroup(group.numbers, said=said)
-        if not parts.again:
             return
-        group.status = BatchStatus.SPLIT
+        parts = regroup(group.numbers, said=reply.reason) if reply.about_number and group.numbers else None
+        status = NEXT.get(reply.outcome, BatchStatus.QUEUED)
+        status = BatchStatus.SPLIT if parts and parts.again else status
+        is_again = status in {BatchStatus.QUEUED, BatchStatus.SPLIT}
+        if group.settled is Verdict.SENT and is_again:
+            group.status, group.settled = BatchStatus.UNKNOWN, None
+        elif not (group.settled and self._is_known(group, status)):
+            group.status, group.settled = status, None
+            if parts and parts.again:
+                self._split(group, parts)
+            if is_again:
+                self._withdraw(group.opted_out)
+
+    def _is_known(self, group: Group, status: BatchStatus) -> bool:
+        """Whether the answer leaves a verdict as it is."""
+        left_out = group.status is BatchStatus.CANCELLED and status is BatchStatus.SPLIT
+        return status in {BatchStatus.UNKNOWN, BatchStatus.QUEUED} or left_out
+
+    def _split(self, group: Group, parts: Regrouping) -> None:
         new = [(numbers, BatchStatus.QUEUED) for numbers in parts.again]
         for numbers, status in [*new, (parts.refused, BatchStatus.REFUSED)]:
-            part = Group(numbers=numbers, ordinal=group.ordinal, estimate=price(numbers), status=status)
+            estimate = price(numbers)
+            part = Group(numbers=numbers, ordinal=group.ordinal, estimate=estimate, status=status, part_of=group)
             self.groups += [part] if numbers else []
 
     def _pass_time(self, seconds: int) -> None:
@@ -318,18 +343,26 @@ class AnySequence(RuleBasedStateMachine):
         for group in groups:
             group.settled, group.status = verdict, BatchStatus.ACCEPTED if verdict is Verdict.SENT else status
             group.attempts[-1].settled_as_not_sent = verdict is Verdict.NOT_SENT
+        for group in groups:
+            self._withdraw(group.opted_out if requeue else set())
 
-    @precondition(lambda self: self._waiting())
     @rule(data=st.data())
     def opt_out(self, data: st.DataObject) -> None:
-        everyone = [number for one in self.groups for number in one.numbers]
-        people, waiting = data.draw(st.sets(st.sampled_from(everyone), max_size=2)), self._waiting()
-        gone = {number for one in waiting for number in one.numbers if number in people}
+        everyone = [number for batch, _ in self.run.batches for number in batch.numbers]
+        people = data.draw(st.sets(st.sampled_from(everyone), max_size=2))
+        gone = self._withdraw(people)
+        for group in self.groups:
+            group.opted_out |= people & set(group.numbers)
         assert self.ledger.suppress_queued(self.run.id, dict.fromkeys(people, "on the list")) == len(gone)
+
+    def _withdraw(self, people: set[str]) -> set[str]:
+        waiting = self._waiting()
+        gone = {number for one in waiting for number in one.numbers if number in people}
         self.opted_out |= gone
         for group in waiting:
             group.numbers = tuple(number for number in group.numbers if number not in gone)
             group.status = BatchStatus.QUEUED if group.numbers else BatchStatus.CANCELLED
+        return gone
 
     # What must always hold
 
@@ -360,7 +393,8 @@ class AnySequence(RuleBasedStateMachine):
         assert self.ledger.request_counts(self.run.id) == RequestCounts(
             planned=len(list(self.run.batches)),
             sent=sum(one.counted for one in attempts),
-            accepted=status[BatchStatus.ACCEPTED],
+            accepted=sum(one.outcome is Outcome.ACCEPTED for one in attempts)
+            + sum(one.status is BatchStatus.ACCEPTED and one.settled is not None for one in self.groups),
             refused=sum(one.outcome is Outcome.REFUSED for one in attempts),
             unknown=status[BatchStatus.UNKNOWN] + status[BatchStatus.SENDING],
             retried=sum(one.counted for group in self.groups for one in group.attempts[1:]),

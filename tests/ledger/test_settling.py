@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -202,6 +203,51 @@ def test_who_opts_out_before_being_queued_again_is_not_called(
     assert statuses(ledger, run)[:3] == [RowStatus.SUPPRESSED] * 3
 
 
+@pytest.mark.parametrize("answer", [THROTTLED, NOT_SENT, ACCOUNT, BAD_NUMBER])
+def test_who_opts_out_while_the_request_is_under_way_is_left_out_when_it_has_to_be_made_again(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, answer: Reply
+) -> None:
+    run = queued(ledger, make_run(3), noon)
+    under_way = claim(ledger, run, noon)
+    first, second, third = numbers_of(run)
+    assert ledger.suppress_queued(run.id, {second: "on the list"}) == 0
+    assert statuses(ledger, run) == [RowStatus.UNKNOWN] * 3  # it may be too late
+    ledger.record(under_way, answer, now=noon, estimate=price)
+    assert statuses(ledger, run) == [RowStatus.QUEUED, RowStatus.SUPPRESSED, RowStatus.QUEUED]
+    ledger.join(run.id, worker=FAR, now=noon)
+    again = take(ledger, run, noon + timedelta(days=1))
+    assert isinstance(again, Claim)
+    assert again.batch.numbers == ((first,) if answer.about_number else (first, third))
+    assert len(told(ledger, run, EventKind.WITHDRAWN)) == 1
+
+
+def test_who_opts_out_while_the_outcome_is_unknown_is_not_called_again(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run = unknown(ledger, make_run, noon, 2, 2)
+    first, second, third, fourth = numbers_of(run)
+    assert ledger.suppress_queued(run.id, {first: "on the list"}) == 0
+    at_once, set_aside = everyone(run)
+    settle(ledger, run, NOT, noon, set_aside)
+    assert ledger.suppress_queued(run.id, dict.fromkeys([second, third], "on the list, later")) == 0
+    assert settle(ledger, run, NOT, noon, at_once, requeue=True) == 1  # and nobody is left in it
+    assert settle(ledger, run, NOT, noon, set_aside, requeue=True) == 1
+    assert claim(ledger, run, noon).batch.numbers == (fourth,)
+    assert take(ledger, run, noon) is None
+    reasons = {line.phone: line.reason for line in ledger.rows(run.id) if line.status is RowStatus.SUPPRESSED}
+    assert {number: reasons[number] for number in (first, second, third)} == {
+        first: "on the list", second: "on the list, later", third: "on the list, later",
+    }  # fmt: skip
+
+
+def test_who_opts_out_too_late_was_called(ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes) -> None:
+    run = queued(ledger, make_run(2), noon)
+    under_way = claim(ledger, run, noon)
+    ledger.suppress_queued(run.id, dict.fromkeys(numbers_of(run), "on the list"))
+    assert ledger.record(under_way, yes(2, "0.12"), now=noon) == 2
+    assert statuses(ledger, run) == [RowStatus.ACCEPTED] * 2
+
+
 # What it costs
 
 
@@ -321,18 +367,83 @@ def test_an_answer_that_agrees_with_not_sent_changes_nothing_and_is_told(
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-@pytest.mark.parametrize("answer", [REFUSED, replace(BAD_NUMBER, reason="all of them are wrong")])
 def test_a_no_that_comes_late_overrules_the_verdict(
-    ledger: Ledger, make_run: MakeRun, noon: datetime, verdict: Verdict, answer: Reply
+    ledger: Ledger, make_run: MakeRun, noon: datetime, verdict: Verdict
 ) -> None:
     run, late = late_claim(ledger, make_run, noon)
     settle(ledger, run, verdict, noon)
-    ledger.record(late, answer, now=noon, estimate=price)
-    status = RowStatus.QUEUED if answer.about_number else RowStatus.REFUSED
+    ledger.record(late, REFUSED, now=noon, estimate=price)
     lines = [line for line in ledger.rows(run.id) if line.batch_id]
-    assert {(line.status, line.accepted_at, line.campaign_id) for line in lines} == {(status, None, None)}
+    assert {(line.status, line.accepted_at, line.campaign_id) for line in lines} == {(RowStatus.REFUSED, None, None)}
     assert committed(ledger, run.id) == 0
     assert len(told(ledger, run, EventKind.LATE)) == 1
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, NOT_SENT, ACCOUNT, BAD_NUMBER])
+def test_an_answer_that_contradicts_the_verdict_sent_makes_it_unknown_again(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, answer: Reply
+) -> None:
+    """They are not called again unless somebody asks for it, and not counted as called either."""
+    run, late = late_claim(ledger, make_run, noon)
+    settle(ledger, run, SENT, noon)
+    assert ledger.record(late, answer, now=noon, estimate=price) == 2
+    assert statuses(ledger, run) == [RowStatus.UNKNOWN] * 2
+    (request,) = ledger.story(run.id).unknown
+    assert request.batch_id == late.batch.id
+    reasons = {line.reason for line in ledger.rows(run.id) if line.batch_id}
+    said = f"settled as sent by Zoé: looked it up, but then the provider's answer came: {answer.reason}"
+    assert all(reason.startswith(said) for reason in reasons)
+    assert committed(ledger, run.id) == 0
+    ledger.join(run.id, worker=FAR, now=noon)
+    assert take(ledger, run, noon) is None
+    assert settle(ledger, run, NOT, noon, requeue=True) == 1
+    assert claim(ledger, run, noon + timedelta(days=1)).batch.numbers == late.batch.numbers
+
+
+def test_who_was_left_out_is_not_called_by_a_refusal_of_one_number(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run, late = late_claim(ledger, make_run, noon)
+    settle(ledger, run, NOT, noon)
+    assert ledger.record(late, BAD_NUMBER, now=noon, estimate=price) == 0
+    assert statuses(ledger, run) == [RowStatus.CANCELLED] * 2
+    assert len(told(ledger, run, EventKind.LATE)) == 1
+    settle(ledger, run, NOT, noon, late.batch.id, requeue=True)
+    assert claim(ledger, run, noon).batch.numbers == late.batch.numbers
+
+
+def test_who_is_queued_again_is_called_in_parts_after_a_refusal_of_one_number(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run, late = late_claim(ledger, make_run, noon)
+    settle(ledger, run, NOT, noon, requeue=True)
+    ledger.record(late, BAD_NUMBER, now=noon, estimate=price)
+    assert [claim(ledger, run, noon).batch.numbers for _ in range(2)] == [(one,) for one in late.batch.numbers]
+
+
+@pytest.mark.parametrize("end", [THROTTLED, UNKNOWN, REFUSED, BAD_NUMBER, "yes", "lost"])
+def test_a_yes_to_all_is_a_yes_to_the_parts_that_they_are_in_since(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes, end: Reply | str
+) -> None:
+    """One part is still queued when it comes, one is under way."""
+    run = queued(ledger, make_run(4), noon)
+    late = lost(ledger, run, noon)
+    settle(ledger, run, NOT, noon, requeue=True)
+    ledger.record(claim(ledger, run, noon), BAD_NUMBER, now=noon, estimate=price)
+    part = claim(ledger, run, noon, worker=FAR)
+    assert ledger.record(late, yes(4, "0.12"), now=noon) == 2
+    assert statuses(ledger, run) == [RowStatus.UNKNOWN] * 2 + [RowStatus.ACCEPTED] * 2
+    if isinstance(end, Reply):
+        assert ledger.record(part, end, now=noon, estimate=price) == 2
+    elif end == "yes":
+        assert ledger.record(part, yes(2, "0.12"), now=noon) == 2  # a person let them be called again
+    else:
+        ledger.give_up_lost(now=noon + LEASE, is_gone=Worker.is_gone)
+    assert statuses(ledger, run) == [RowStatus.ACCEPTED] * 4
+    ledger.join(run.id, worker=FAR, now=noon)
+    assert take(ledger, run, noon + timedelta(days=1)) is None
+    assert ledger.request_counts(run.id).accepted == len(ledger.answers(run.id)) == (2 if end == "yes" else 1)
+    assert ledger.story(run.id).unknown == []
 
 
 def test_a_yes_that_comes_while_they_are_called_again_is_recorded_with_its_charges_and_told(
@@ -356,8 +467,7 @@ def test_a_yes_that_comes_while_they_are_called_again_is_recorded_with_its_charg
 
 @pytest.mark.parametrize(
     ("end", "yes_comes_first"),
-    [(end, first) for end in (THROTTLED, NOT_SENT, ACCOUNT, UNKNOWN, REFUSED, "lost") for first in (True, False)]
-    + [(BAD_NUMBER, True)],
+    list(itertools.product((THROTTLED, NOT_SENT, ACCOUNT, UNKNOWN, REFUSED, BAD_NUMBER, "lost"), (True, False))),
 )
 def test_who_was_called_after_all_is_never_called_a_third_time(
     ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes, end: Reply | str, *, yes_comes_first: bool
@@ -417,3 +527,10 @@ def test_who_was_called_by_another_run_meanwhile_is_not_queued_again(
     with pytest.raises(UsageError, match=f"Run {other.id} has called"):
         settle(ledger, run, NOT, noon + 3 * SECOND, everyone(run)[0], requeue=True)
     assert ledger.row_counts(run.id).cancelled == 1
+
+
+def test_a_rehearsal_calls_nobody_meanwhile(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
+    run = unknown(ledger, make_run, noon, 1)
+    settle(ledger, run, NOT, noon)
+    queued(ledger, replace(make_run(1), sandbox=True), noon + SECOND)
+    assert settle(ledger, run, NOT, noon + 2 * SECOND, everyone(run)[0], requeue=True) == 1

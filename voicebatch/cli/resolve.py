@@ -68,9 +68,7 @@ def _meant(story: Story, names: Sequence[str]) -> list[str]:
 
 def _all_unknown(story: Story, run_id: str, verdict: str, *, yes: bool) -> list[str]:
     """The batches that are unknown now: what becomes so after the question was not asked about."""
-    from voicebatch.pipeline.running import unknown_requests
-
-    unknown = unknown_requests(story)
+    unknown = story.unknown
     if not unknown:
         raise UsageError(f"Nothing of run {run_id} is unknown: there is nothing to settle.")
     refuse_unasked(yes=yes, otherwise=_NOTHING)

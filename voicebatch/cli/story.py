@@ -28,21 +28,19 @@ _ID: Final = 8  # digits that tell a run's batches apart, and are still easy to 
 
 def story_json(story: Story) -> dict[str, Any]:
     """All of it."""
-    from voicebatch.pipeline.running import unknown_requests
-
     return {
         "workers": [_plain(span) for span in story.workers],
         "events": [_plain(event) for event in story.events],
         "attempts": [_plain(attempt) for attempt in story.attempts],
-        "unknown": [_plain(attempt) for attempt in unknown_requests(story)],
+        "unknown": [_plain(attempt) for attempt in story.unknown],
     }
 
 
 def print_story(story: Story, run_id: str, common: Common) -> None:
     """What a person wants to know, in the order of asking."""
-    from voicebatch.pipeline.running import how_to_settle, unknown_requests
+    from voicebatch.pipeline.running import how_to_settle
 
-    unknown = unknown_requests(story)
+    unknown = story.unknown
     _print("Who worked on it:", _workers(story.workers))
     earlier = len(story.events) - _MOST_EVENTS
     _print("What happened:" + f" (… and {earlier} earlier: --json)" * (earlier > 0), _events(story.events))

@@ -78,7 +78,7 @@ def story(connection: Connection, run_id: str) -> Story:
     """All of it, in order."""
     lines = connection.execute(select(events).where(events.c.run_id == run_id).order_by(events.c.id))
     made = (
-        select(attempts, batches.c.size)
+        select(attempts, batches.c.size, batches.c.status, batches.c.attempts.label("latest"))
         .select_from(attempts.join(batches))
         .where(batches.c.run_id == run_id)
         .order_by(attempts.c.started_at, attempts.c.id)
@@ -124,4 +124,5 @@ def _attempt(found: Row[Any]) -> Attempt:
         http_status=found.http_status,
         code=found.code or "",
         reason=found.reason or "",
+        is_unknown=found.status == BatchStatus.UNKNOWN and found.number == found.latest,
     )

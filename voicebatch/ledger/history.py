@@ -83,14 +83,18 @@ def request_counts(connection: Connection, run_id: str) -> RequestCounts:
         func.sum(attempts.c.counted),
         func.sum(attempts.c.counted).filter(attempts.c.number > 1),
         func.count().filter(attempts.c.outcome == Outcome.REFUSED),
+        func.count().filter(attempts.c.outcome == Outcome.ACCEPTED),
     ).select_from(attempts.join(batches)).where(of_run)  # fmt: skip
     count = dict.fromkeys(BatchStatus, 0)
     count.update({BatchStatus(status): number for status, number in connection.execute(by_status)})
-    sent, retried, refused = connection.execute(made).one()
+    on_ones_word = select(func.count()).where(
+        of_run, batches.c.status == BatchStatus.ACCEPTED, batches.c.settled.is_not(None)
+    )
+    sent, retried, refused, accepted = connection.execute(made).one()
     return RequestCounts(
         planned=connection.execute(planned).scalar_one(),
         sent=sent or 0,
-        accepted=count[BatchStatus.ACCEPTED],
+        accepted=accepted + connection.execute(on_ones_word).scalar_one(),
         refused=refused,
         unknown=count[BatchStatus.UNKNOWN] + count[BatchStatus.SENDING],
         retried=retried or 0,

@@ -54,12 +54,14 @@ _RECENT_COUNT: Final = select(func.count()).where(*_RECENT)
 _NTH_LATEST_END: Final = (
     select(attempts.c.ended_at).where(*_RECENT).order_by(attempts.c.ended_at.desc()).limit(1).offset(bindparam("nth"))
 )
-_LATEST_YES: Final = (
-    select(attempts)
-    .where(attempts.c.batch_id == bindparam("batch_id"), attempts.c.outcome == Outcome.ACCEPTED)
-    .order_by(attempts.c.number.desc())
-    .limit(1)
+_AT_ITS_PLACE: Final = (batches.c.run_id == bindparam("run_id"), batches.c.ordinal == bindparam("ordinal"))
+_YESES_THERE: Final = (
+    select(attempts, batches.c.numbers)
+    .select_from(attempts.join(batches))
+    .where(*_AT_ITS_PLACE, attempts.c.outcome == Outcome.ACCEPTED)
+    .order_by(attempts.c.ended_at.desc())
 )
+_SPLIT_THERE: Final = select(batches).where(*_AT_ITS_PLACE, batches.c.split_from.is_not(None))
 _MAY_BE_CALLED: Final = frozenset({BatchStatus.QUEUED, BatchStatus.UNKNOWN, BatchStatus.REFUSED, BatchStatus.CANCELLED})
 _OPEN_ATTEMPTS: Final = (
     select(attempts.c.id, attempts.c.batch_id, attempts.c.worker, attempts.c.lease_until, batches.c.run_id)
@@ -171,17 +173,29 @@ def commit_cost(connection: Connection, run: Row[Any], *amounts: Decimal) -> Non
     connection.execute(SET_RUN, {"of_run": run.id, "committed": total((run.committed, *amounts))})
 
 
-def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = False) -> bool:
+def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = False) -> int:
     """Moves a batch to accepted if the provider said yes to a request that a person had settled as not sent.
 
-    Such a batch may have been queued again, and refused or turned away since: its people were called all the same. As
-    long as a request of it is under way and has not ``ended``, that one's end decides.
+    Such a batch may have been queued again, and refused, turned away or split since: its people were called all the
+    same. As long as a request of it is under way and has not ``ended``, that one's end decides. Returns for how many
+    people this decides what becomes of them.
     """
-    if batch.attempts == 1 or not (ended or batch.status in _MAY_BE_CALLED):
-        return False
-    yes = connection.execute(_LATEST_YES, {"batch_id": batch.id}).first()
+    if batch.attempts <= 1 and batch.split_from is None:
+        return 0
+    place = {"run_id": batch.run_id, "ordinal": batch.ordinal}
+    yeses = connection.execute(_YESES_THERE, place).all()
+    if not yeses:
+        return 0
+    meant = connection.execute(_SPLIT_THERE, place).all() if batch.status == BatchStatus.SPLIT else [batch]
+    return sum(_accept(connection, one, yeses) for one in meant if ended or one.status in _MAY_BE_CALLED)
+
+
+def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) -> int:
+    """By the latest yes to a request to all of its people: its own, or that of a batch that it is a part of."""
+    numbers = set(batch.numbers.split(","))
+    yes = next((yes for yes in yeses if numbers.issubset(yes.numbers.split(","))), None)
     if yes is None:
-        return False
+        return 0
     values = {
         "status": BatchStatus.ACCEPTED,
         "settled": None,
@@ -189,10 +203,10 @@ def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = F
         "contacted_at": yes.started_at,
         "campaign_id": yes.campaign_id,
         "accepted_at": yes.ended_at,
-        "cost": yes.cost,
+        "cost": yes.cost if yes.batch_id == batch.id else None,
     }
     connection.execute(SET_BATCH, {"of_batch": batch.id, **values})
-    return True
+    return int(batch.size)
 
 
 def reason_of(batch: Row[Any], status: BatchStatus, reason: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from voicebatch import batching
 from voicebatch.errors import LedgerError
-from voicebatch.ledger import events, queue
+from voicebatch.ledger import events, queue, settling
 from voicebatch.ledger.queue import Claim
 from voicebatch.ledger.tables import attempts, batches, charges, limiters
 from voicebatch.models import (
@@ -43,6 +43,8 @@ _NEXT: Final[dict[Outcome, BatchStatus]] = {
     Outcome.NOT_SENT: BatchStatus.QUEUED,
 }
 """Where an attempt's outcome moves its batch."""
+
+_CALLED_AGAIN: Final = frozenset({BatchStatus.QUEUED, BatchStatus.SPLIT})
 
 _UNREACHABLE: Final = timedelta(seconds=15)  # then the run stops
 _ATTEMPT: Final = select(attempts).where(attempts.c.id == bindparam("attempt_id"))
@@ -141,19 +143,25 @@ def _move(
     """Returns for how many people this decides what becomes of them."""
     if _is_overtaken(batch, attempt, reply):
         _tell_late(connection, batch, attempt, reply, now)
-        return batch.size if queue.accept_if_called(connection, batch) else 0
-    if reply.outcome is not Outcome.ACCEPTED and queue.accept_if_called(connection, batch, ended=True):
-        return int(batch.size)
+        return queue.accept_if_called(connection, batch)
+    if reply.outcome is not Outcome.ACCEPTED and (called := queue.accept_if_called(connection, batch, ended=True)):
+        return called
     is_about_some = reply.about_number and batch.size  # of 0: all of them opted out meanwhile
     parts = batching.regroup(batch.numbers.split(","), said=reply.reason) if is_about_some else None
     status = BatchStatus.SPLIT if parts and parts.again else _NEXT[reply.outcome]
+    reason = reply.reason
     _check_move(batch, status)
     if batch.settled:
         _tell_late(connection, batch, attempt, reply, now)
+        if batch.status != BatchStatus.QUEUED and status in _CALLED_AGAIN:  # which nobody asked for
+            if batch.settled == Verdict.NOT_SENT:
+                return 0
+            status, parts = BatchStatus.UNKNOWN, None
+            reason = f"{batch.reason}, but then the provider's answer came: {reply.reason}"
     values: dict[str, Any] = {
         "status": status,
         "settled": None,
-        "reason": queue.reason_of(batch, status, reply.reason),
+        "reason": queue.reason_of(batch, status, reason),
         "contacted_at": None if status is BatchStatus.QUEUED else attempt.started_at,
         "campaign_id": reply.answer and reply.answer.campaign_id,
         "accepted_at": now if reply.answer else None,
@@ -162,8 +170,11 @@ def _move(
     connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
     if parts and parts.again:
         _split(connection, batch, parts, reply, estimate, who=attempt.worker, now=now)
-        return len(parts.refused)
-    return 0 if status is BatchStatus.QUEUED else batch.size
+    if batch.opted_out and status in _CALLED_AGAIN:
+        settling.withdraw(connection, batch.run_id, batch.opted_out, who=attempt.worker, now=now)
+    if status in _CALLED_AGAIN:
+        return len(parts.refused) if parts else 0
+    return int(batch.size)
 
 
 def _is_overtaken(batch: Row[Any], attempt: Row[Any], reply: Reply) -> bool:

@@ -19,6 +19,10 @@ from voicebatch.models import BatchStatus, EventKind, RowStatus, Verdict, people
 _SET_ROW: Final = update(rows).where(
     rows.c.run_id == bindparam("of_run"), rows.c.file == bindparam("of_file"), rows.c.row == bindparam("of_row")
 )
+_MAY_BE_QUEUED: Final = or_(
+    batches.c.status.in_((BatchStatus.QUEUED, BatchStatus.SENDING, BatchStatus.UNKNOWN)), batches.c.settled.is_not(None)
+)
+"""Batches that are called, or may be when an answer or a person says that their request was not sent."""
 
 
 def resolve(
@@ -49,6 +53,9 @@ def resolve(
             who=who, at=now, batch_id=batch.id,
         )  # fmt: skip
     queue.commit_cost(connection, run, *(amount.copy_negate() for amount in held))
+    opted_out = {number: reason for batch in found for number, reason in (batch.opted_out or {}).items()}
+    if requeue and opted_out:
+        withdraw(connection, run_id, opted_out, who=who, now=now)
     return len(found)
 
 
@@ -83,7 +90,9 @@ def _refuse_called_again(connection: Connection, batch: Row[Any]) -> None:
     numbers = set(batch.numbers.split(","))
     others = (
         select(batches.c.run_id, batches.c.numbers)
+        .select_from(batches.join(runs))
         .where(batches.c.message_id == batch.message_id, batches.c.run_id != batch.run_id)
+        .where(runs.c.sandbox == select(runs.c.sandbox).where(runs.c.id == batch.run_id).scalar_subquery())
         .where(batches.c.status.in_((BatchStatus.QUEUED, *CONTACTED)))
         .where(func.coalesce(batches.c.contacted_at, batches.c.queued_at) >= batch.queued_at)
     )
@@ -117,14 +126,19 @@ def _settled(batch: Row[Any], verdict: Verdict, *, requeue: bool, who: str, why:
 def withdraw(connection: Connection, run_id: str, reasons: Mapping[str, str], *, who: str, now: datetime) -> int:
     """See ``Ledger.suppress_queued``."""
     connection.execute(queue.LOCK_RUN, {"run_id": run_id})
-    queued = select(batches).where(batches.c.run_id == run_id, batches.c.status == BatchStatus.QUEUED)
+    waiting = select(batches).where(batches.c.run_id == run_id, _MAY_BE_QUEUED)
     gone: set[tuple[str, str]] = set()
-    for batch in connection.execute(queued.with_for_update()).all():
+    for batch in connection.execute(waiting.with_for_update()).all():
         numbers = batch.numbers.split(",")
-        left = [number for number in numbers if number not in reasons]
-        if len(left) < len(numbers):
-            gone |= {(batch.split_from or batch.id, number) for number in numbers if number in reasons}
-            connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **_shrunk(left)})
+        listed = {number: reasons[number] for number in numbers if number in reasons}
+        if not listed:
+            continue
+        if batch.status == BatchStatus.QUEUED:
+            gone |= {(batch.split_from or batch.id, number) for number in listed}
+            values = _shrunk([number for number in numbers if number not in listed])
+        else:  # in case that it returns to the queue
+            values = {"opted_out": {**(batch.opted_out or {}), **listed}}
+        connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
     lines = [
         {"of_run": run_id, "of_file": file, "of_row": row, "status": RowStatus.SUPPRESSED, "reason": reasons[phone],
          "batch_id": None}

@@ -74,6 +74,7 @@ batches: Final = Table(
     Column("cost", Exact),
     Column("split_from", String(24)),  # the batch of the plan that it is a part of, since that one was refused
     Column("settled", String(16)),  # models.Verdict: what a person said of it; null: nobody had to
+    Column("opted_out", JSON),  # reasons by number: who is not to be called if it returns to the queue
     Index("batches_by_status", "run_id", "status", "ordinal"),
     Index("batches_by_message", "message_id"),
 )

@@ -14,9 +14,6 @@ from voicebatch import phones
 from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownError, UsageError, VoicebatchError
 from voicebatch.ledger import AnswerLine, Ledger, Run
 from voicebatch.models import (
-    Attempt,
-    EventKind,
-    Outcome,
     Progress,
     RateLimit,
     RowCounts,
@@ -225,15 +222,6 @@ def how_to_settle(run: str) -> str:
     )
 
 
-def unknown_requests(story: Story) -> list[Attempt]:
-    """The requests whose outcome is unknown and that nobody has settled: each the last one of its batch."""
-    last = {attempt.batch_id: attempt for attempt in story.attempts}
-    called = {attempt.batch_id for attempt in story.attempts if attempt.outcome is Outcome.ACCEPTED}
-    settled = {event.batch_id: event.at for event in story.events if event.kind is EventKind.SETTLED}
-    unknown = (one for one in last.values() if one.outcome is Outcome.UNKNOWN and one.batch_id not in called)
-    return [one for one in unknown if settled.get(one.batch_id, one.started_at) <= one.started_at]
-
-
 def _requests(count: int) -> str:
     return f"{count} request{'' if count == 1 else 's'}"
 
@@ -258,7 +246,7 @@ def _unknown_lines(story: Story) -> list[dict[str, Any]]:
             "left_at": attempt.started_at.isoformat(timespec="seconds"),
             "reason": attempt.reason,
         }
-        for attempt in unknown_requests(story)
+        for attempt in story.unknown
     ]
 
 

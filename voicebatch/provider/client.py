@@ -77,7 +77,7 @@ class Provider:
             answer, body = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
         except (OSError, HTTPError, ValueError) as error:  # of requests, and what it does not translate
             return self._unanswered(error)
-        text = body.decode("utf-8-sig", errors="replace")
+        text = body.decode("utf-8-sig", errors="replace").replace("\0", "")  # which not every database can keep
         reply = outcomes.read(answer.status_code, answer.headers, text, now=self._now())
         return replace(self._reply_without_key(reply), body=self._without_key(text)[: outcomes.BODY_KEPT])
 
