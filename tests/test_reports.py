@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +32,7 @@ from voicebatch.models import (
 )
 from voicebatch.pipeline.running import summarise
 from voicebatch.reports import manifest
-from voicebatch.reports.cells import csv_text, harmless, write_csv
+from voicebatch.reports.cells import csv_text, harmless, make_folder, write_csv
 from voicebatch.reports.country import COLUMNS, country_totals, write_country_report
 from voicebatch.reports.recipients import write_recipients
 from voicebatch.reports.rejected import RejectedRow, rejected_csv
@@ -124,6 +125,16 @@ def test_a_report_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None
     with pytest.raises(OSError, match="full"):
         write_csv(path, ["x"], broken())
     assert path.read_text() == "x\nold\n"
+
+
+def test_what_a_killed_process_left_half_written_is_removed_once_nobody_writes_it(tmp_path: Path) -> None:
+    abandoned, growing, other = (tmp_path / name for name in ("a.csv.1.partial", "a.csv.2.partial", "a.csv"))
+    for path in (abandoned, growing, other):
+        path.touch()
+    for path in (abandoned, other):
+        os.utime(path, (0, 0))
+    make_folder(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [other, growing]
 
 
 # Country report

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli import provider as act
@@ -148,6 +150,28 @@ def test_two_workers_share_a_ledger_on_a_server_and_one_of_them_is_killed(
         assert Counter(provider.called) == everyone_once(20)
     shown = desk.run("runs", "show", "latest", *ledger)
     assert " lost " in shown.out
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_nul_in_a_cell_costs_one_row_on_every_ledger(desk: Desk, postgresql_url: str, kind: str) -> None:
+    """Which PostgreSQL cannot keep in a text, and a Parquet file can."""
+    table = pa.table({
+        "telephone": [number(1), number(2), f"\0{number(3)[1:]}", number(4)],
+        "prénom": ["Zoé", "Jo\0hn", "Ana", "Léo"],
+        "lang": ["fr", "fr", "fr", "f\0r"],
+        "vi\0lle": ["Nantes"] * 4,
+    })  # fmt: skip
+    pq.write_table(table, desk.home / "people.parquet")
+    ledger = postgresql_url if kind == "postgresql" else "ledger.sqlite"
+    text = ("--text", "Bonjour {{ prenom }}", "--max-invalid", "3")
+    with provide() as provider:
+        sent = desk.run(
+            "send", "people.parquet", *text, "--base-url", provider.base_url, "--yes", "--json", "--ledger", ledger
+        )
+    assert (sent.code, provider.called) == (0, [number(1)])
+    found = {row: line["reason"] for row, line in desk.recipients(sent.json["report_dir"]).items() if line["reason"]}
+    assert "NUL" in found[3]
+    assert found.keys() == {3, 4, 5}
 
 
 def test_a_password_in_a_ledger_s_address_is_never_shown(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 from collections import Counter
@@ -57,14 +58,13 @@ class Kill(NamedTuple):
 class Ending:
     """What came of a run that was killed and gone on with.
 
-    ``uncalled`` counts those of the ``unknown`` who were not called; ``leftovers`` are files that no report needs.
+    ``uncalled`` counts those of the ``unknown`` who were not called.
     """
 
     kills: list[Kill]
     faults: list[str]
     unknown: int
     uncalled: int
-    leftovers: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +141,8 @@ class Stage:
 
     def _go_on(self, plan: voicebatch.Plan, alter: Callable[[], None]) -> None:
         alter()
+        for abandoned in plan.report_dir.glob("*.partial"):
+            os.utime(abandoned, (0, 0))
         summary = voicebatch.send(plan, api_key="key", base_url=self.base_url)
         self._result.write_text(json.dumps(asdict(summary.rows)))
 
@@ -152,10 +154,14 @@ class Stage:
         unknown = evidence.with_status("unknown")
         return Ending(
             kills=kills,
-            faults=[*faults(evidence), *_wrong_statuses(evidence, len(kills)), *_wrong_reports(folder, counts)],
+            faults=[
+                *faults(evidence),
+                *_wrong_statuses(evidence, len(kills)),
+                *_wrong_reports(folder, counts),
+                *(f"{path.name} is left over" for path in folder.iterdir() if path.name not in REPORTS),
+            ],
             unknown=len(unknown),
             uncalled=sum(line["phone"] not in evidence.called for line in unknown),
-            leftovers=sorted({path.name for path in folder.iterdir()} - REPORTS),
         )
 
     def _called(self, plan: voicebatch.Plan) -> Counter[str]:

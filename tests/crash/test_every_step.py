@@ -153,6 +153,5 @@ def figures(endings: Sequence[Ending], seconds: float) -> str:
     return (
         f"{sum(len(ending.kills) for ending in endings)} kills at {len(endings)} steps, {seconds:.0f} s: "
         f"{len(broken(endings))} broken, {sum(ending.unknown > 0 for ending in endings)} with somebody unknown, "
-        f"{sum(ending.uncalled > 0 for ending in endings)} of them with somebody who was not called, "
-        f"{sum(bool(ending.leftovers) for ending in endings)} with a file left over"
+        f"{sum(ending.uncalled > 0 for ending in endings)} of them with somebody who was not called"
     )

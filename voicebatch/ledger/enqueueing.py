@@ -119,7 +119,8 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
 
 
 def _row_values(row: NewRow) -> tuple[object, ...]:
-    return (row.file, row.row, row.phone, row.status and row.status.value, row.reason, row.batch_id)
+    reason = row.reason.replace("\0", "")  # of a cell that it quotes; not every database can keep one
+    return (row.file, row.row, row.phone, row.status and row.status.value, reason, row.batch_id)
 
 
 def _insert_documents(connection: Connection, new: NewRun) -> None:

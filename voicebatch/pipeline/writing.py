@@ -61,6 +61,8 @@ class MessageWriter:
         if self._template is None:
             raise RenderError("there is neither a text nor an audio token for it")
         text = self._template.render({name: cells[header] for name, header in values.items()}, cells)
+        if "\0" in text:
+            raise RenderError("the text holds a NUL character, which nobody can say")
         return replace(self._message, text=text, **changes)
 
     def _own_settings(self, own: Mapping[str, str]) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
@@ -16,6 +18,9 @@ from voicebatch.errors import UsageError
 # A byte order mark, a zero-width space, a NUL may be dropped on the way in; to some locales full-width signs are signs.
 _FORMULA: Final = re.compile(r"[\s\x00\ufeff\u200b]*[=+\-@\t\r＝＋－＠]")
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
+
+
+_ABANDONED_SECONDS: Final = 600.0  # without a byte more: nobody is writing it, on whatever host
 
 
 def harmless(text: str) -> str:
@@ -52,16 +57,25 @@ def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object
 def make_folder(folder: Path) -> None:
     """Makes the folder of a run's documents; before anything is sent, because afterwards is too late to find out.
 
-    Raises ``UsageError`` when it cannot be written to.
+    And removes what a process that was killed left half written there. Raises ``UsageError`` when the folder cannot be
+    written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        _remove_abandoned(folder)
     except OSError as error:
         raise UsageError(
             f"The reports cannot be written to {folder}: {error.strerror}.", hint="Name another folder: --out DIR"
         ) from error
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for partial in folder.glob("*.partial"):
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            if partial.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                partial.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
