@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from voicebatch.errors import LedgerError, UsageError
 from voicebatch.ledger import postgresql, sqlite
-from voicebatch.ledger.kinds import PATIENCE, WRITE, Kind
+from voicebatch.ledger.kinds import PATIENCE, Kind
 from voicebatch.ledger.tables import metadata
 
 REVISIONS: Final = ("0001", "0002", "0003")
@@ -79,13 +79,14 @@ def transaction(engine: Engine, *, write: bool = True, patience: float | None = 
     """
     kind = _kind(engine.url)
     kind.check_place(engine)
-    wishes = {**(kind.WRITING if write else kind.READING), WRITE: write}
-    if patience is not None:
-        wishes[PATIENCE] = patience
-    with translated(engine.url), engine.connect() as plain:
-        connection = plain.execution_options(**wishes)
-        with connection.begin():
-            yield connection
+    if patience is None:
+        patience = engine.get_execution_options()[PATIENCE]
+    with (
+        translated(engine.url),
+        engine.connect() as connection,
+        kind.begin(connection, write=write, patience=patience),
+    ):
+        yield connection
 
 
 @contextlib.contextmanager

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Engine, Insert, Table
+from sqlalchemy import Connection, Engine, Insert, Table, Transaction
 from sqlalchemy.engine import URL
 
 from voicebatch.errors import UsageError
 
-WRITE: Final = "voicebatch_write"
 PATIENCE: Final = "voicebatch_patience"
 _PATIENCE_SECONDS: Final = 30.0
 
@@ -23,10 +22,7 @@ class Failure(NamedTuple):
 
 
 class Kind(Protocol):
-    """A kind of database; a module is one. SQLAlchemy's options differ for a transaction that reads or writes."""
-
-    READING: Mapping[str, Any]
-    WRITING: Mapping[str, Any]
+    """A kind of database; a module is one."""
 
     def open_engine(self, url: URL, /) -> Engine:
         """An engine with the settings that a ledger needs."""
@@ -36,6 +32,9 @@ class Kind(Protocol):
 
     def check_place(self, engine: Engine, /) -> None:
         """Raises ``LedgerError`` when what is there is not what was opened any more."""
+
+    def begin(self, connection: Connection, /, *, write: bool, patience: float) -> Transaction:
+        """Begins a transaction that waits ``patience`` seconds for a lock."""
 
     def lock_alone(self, connection: Connection, work: str, /) -> None:
         """Until the transaction's end nobody else does this work."""
@@ -64,9 +63,3 @@ def default_patience(url: URL) -> float:
         return float(str(url.query.get("timeout", _PATIENCE_SECONDS)))
     except ValueError as error:
         raise UsageError("The timeout in --ledger is no number of seconds.", hint="…?timeout=30") from error
-
-
-def wishes(connection: Connection) -> tuple[bool, float]:
-    """Of a transaction that begins: whether it writes, and for how many seconds it waits for a lock."""
-    options = connection.get_execution_options()
-    return options.get(WRITE, True), options[PATIENCE]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Insert, Table, Transaction, create_engine, func, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from voicebatch.errors import UsageError
-from voicebatch.ledger.kinds import PATIENCE, Failure, default_patience, wishes
+from voicebatch.ledger.kinds import PATIENCE, Failure, default_patience
 
-READING: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-WRITING: Final[Mapping[str, Any]] = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
+_READING: Final[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_WRITING: Final[Mapping[str, Any]] = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
 
 _CONNECTIONS: Final = 20  # writers wait for each other anyway; a server has 100 for everybody
 _LINK: Final = {
@@ -72,7 +72,6 @@ def open_engine(url: URL) -> Engine:
             "A ledger on a PostgreSQL server needs the driver psycopg, which is not installed.",
             hint="pip install 'voicebatch[postgresql]'",
         ) from error
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -84,6 +83,14 @@ def show(url: URL) -> str:
 
 def check_place(_engine: Engine) -> None:
     """A server does not lose its files unnoticed."""
+
+
+def begin(connection: Connection, *, write: bool, patience: float) -> Transaction:
+    """With the settings for one that reads or one that writes."""
+    transaction = connection.execution_options(**(_WRITING if write else _READING)).begin()
+    idle = _IDLE_SECONDS if write else 0  # a reader holds nobody up
+    connection.exec_driver_sql(_SETTINGS.format(idle=idle, patience=int(patience * 1000)))
+    return transaction
 
 
 def lock_alone(connection: Connection, work: str) -> None:
@@ -132,9 +139,3 @@ def explain(error: BaseException) -> Failure:
 def _first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if not line.startswith("Multiple connection attempts")]
     return lines[0].removeprefix("connection failed: ") if lines else type(error).__name__
-
-
-def _begin(connection: Connection) -> None:
-    write, patience = wishes(connection)
-    idle = _IDLE_SECONDS if write else 0  # a reader holds nobody up
-    connection.exec_driver_sql(_SETTINGS.format(idle=idle, patience=int(patience * 1000)))

@@ -6,21 +6,18 @@ import contextlib
 import itertools
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Insert, Table, Transaction, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from voicebatch.errors import LedgerError, UsageError
 from voicebatch.ledger import filesystems
-from voicebatch.ledger.kinds import PATIENCE, Failure, default_patience, wishes
-
-READING: Final[Mapping[str, Any]] = {}
-WRITING: Final[Mapping[str, Any]] = {}
+from voicebatch.ledger.kinds import PATIENCE, Failure, default_patience
 
 _CONNECTIONS: Final = 100  # more than the requests in flight: none waits for another's connection
 _CHUNK: Final = 20_000
@@ -70,7 +67,6 @@ def open_engine(url: URL) -> Engine:
         execution_options={_FILE: (path, _identity(path)), PATIENCE: patience},
     )
     event.listen(engine, "connect", lambda connection, _: _set_up(connection, patience))
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -95,6 +91,20 @@ def check_place(engine: Engine) -> None:
             f"The ledger {path} was deleted or replaced while it was in use.",
             hint="Bring the file back to where it was, then: voicebatch resume RUN. A new ledger knows of no calls.",
         )
+
+
+def begin(connection: Connection, *, write: bool, patience: float) -> Transaction:
+    """``BEGIN IMMEDIATE`` for one that writes. Straight to the driver: every request waits for some of these."""
+    transaction, driver = connection.begin(), connection.connection
+    sql = "BEGIN IMMEDIATE" if write else "BEGIN"
+    try:
+        if connection.info.get(PATIENCE) != patience:
+            driver.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+            connection.info[PATIENCE] = patience
+        driver.execute(sql)
+    except sqlite3.Error as error:
+        raise DatabaseError(sql, None, error, hide_parameters=True) from error
+    return transaction
 
 
 def lock_alone(_connection: Connection, _work: str) -> None:
@@ -160,7 +170,7 @@ def _make_private_file(path: Path) -> None:
 
 
 def _set_up(connection: Any, patience: float) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin
+    connection.isolation_level = None  # we say BEGIN ourselves
     mode = _write_ahead(connection, patience)
     if mode != "wal":
         raise LedgerError(
@@ -181,11 +191,3 @@ def _write_ahead(connection: sqlite3.Connection, patience: float) -> str:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
-
-
-def _begin(connection: Connection) -> None:
-    write, patience = wishes(connection)
-    if connection.info.get(PATIENCE) != patience:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(patience * 1000)}")
-        connection.info[PATIENCE] = patience
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
