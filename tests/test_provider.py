@@ -254,6 +254,38 @@ def test_a_yes_without_credible_figures_is_a_yes_and_its_figures_are_zero(
     assert (str(reply.answer.cost), reply.answer.messages) == (cost, messages)
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ('{"success": true, "code": 11, "message": "no credit"}', "the answer says yes and no"),
+        ('{"success": false, "success": true}', "a field of the answer stands there twice"),
+        (
+            '{"success": true, "detail": {"33": {"cost": 1}, "33": {"cost": 2}}}',
+            "a field of the answer stands there twice",
+        ),
+        (
+            '{"success": true, "detail": {"33": {"cost": 1}, "33\\u0000": {"cost": 2}}}',
+            "two lines of the answer's detail have one calling code",
+        ),
+    ],
+)
+def test_an_answer_that_contradicts_itself_is_unknown(server: RawServer, body: str, why: str) -> None:
+    reply = reply_to(server, 200, body)
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, f"{why} (HTTP 200)")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_yes_that_asks_to_come_back_later_is_unknown_and_waited_for(server: RawServer, status: int) -> None:
+    reply = reply_to(server, status, SAMPLE, "Retry-After: 7")
+    assert (reply.outcome, reply.wait_seconds) == (Outcome.UNKNOWN, 7)
+
+
+@pytest.mark.parametrize("status", [302, 408, 409])
+def test_a_code_that_nobody_knows_may_come_after_the_calls(server: RawServer, status: int) -> None:
+    reply = reply_to(server, status, f'{{"success": false, "code": {status}, "message": "it took too long"}}')
+    assert reply.outcome is Outcome.UNKNOWN
+
+
 @pytest.mark.parametrize("cost", ['"free"', '"0,12"', '"0.12 EUR"', "[0.12]"])
 def test_a_cost_that_is_no_figure_leaves_the_yes_a_yes(server: RawServer, cost: str) -> None:
     """0 and not a guess: "0,120" may be a tenth or a hundred and twenty. The report's checks show it."""
@@ -648,6 +680,7 @@ DRIPS: Final = {
     "status line": (b"HTTP/1.1 200 ", b"O"),
     "header": (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"y"),
     "answers before the answer": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "hints before the answer": (b"", b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n"),
     "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", b" "),
     "body without a length": (b"HTTP/1.1 200 OK\r\n\r\n" + SAMPLE.encode(), b" "),
     "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
@@ -728,6 +761,57 @@ def test_a_kept_connection_works_again_after_what_was_cut_off(server: RawServer)
     provider._session().close()
 
 
+@pytest.mark.parametrize("interim", [100, 102, 103, 199])
+def test_what_comes_before_the_answer_is_not_the_answer(server: RawServer, interim: int) -> None:
+    """Else every later request on the connection would get the answer of the one before."""
+
+    def twice(connection: socket.socket) -> None:
+        for number, left in ((1, 1), (2, 0)):
+            connection.sendall(f"HTTP/1.1 {interim} Wait\r\nLink: </a>\r\n\r\n".encode())
+            time.sleep(0.05)
+            answer = http(200, SAMPLE.replace("Ff1tbu0lax", f"C{number}"))
+            connection.sendall(answer.replace(b"Connection: close\r\n", b""))
+            if left:
+                RawServer._request(connection)
+
+    server.act = twice
+    provider = Provider(base_url=server.url, api_key=KEY, timeout=1, now=lambda: NOW)
+    answers = [provider.send(batch_of()).answer for _ in range(2)]
+    provider._session().close()
+    assert [answer and answer.campaign_id for answer in answers] == ["C1", "C2"]
+    assert server.connections == 1
+
+
+def test_what_comes_after_an_answer_that_is_none_is_not_the_next_requests_answer(server: RawServer) -> None:
+    enough = threading.Event()
+
+    def late(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        enough.wait(5)
+        with contextlib.suppress(OSError):
+            connection.sendall(http(200, SAMPLE.replace("Ff1tbu0lax", "of the first")))
+
+    server.act = late
+    provider = Provider(base_url=server.url, api_key=KEY, timeout=1, now=lambda: NOW)
+    assert provider.send(batch_of()).outcome is Outcome.UNKNOWN
+    enough.set()
+    server.answers(http(200, SAMPLE))
+    answer = provider.send(batch_of()).answer
+    provider._session().close()
+    assert answer
+    assert (answer.campaign_id, server.connections) == ("Ff1tbu0lax", 2)
+
+
+def test_what_could_not_end_within_its_lease_is_not_written(
+    either_server: RawServer, trusting: Callable[..., Provider]
+) -> None:
+    """As of a process that stood still while it connected: somebody may have settled the batch, and sent it again."""
+    either_server.handshake_after = 0.3 if either_server.tls else 0
+    reply = trusting(1.0).send(batch_of(), lease_seconds=1.1 if either_server.tls else 0.9)
+    assert (reply.outcome, reply.reason) == (Outcome.NOT_SENT, "this process stood still before it could send")
+    assert [request for request in either_server.requests if request.strip()] == []
+
+
 PACKED_ZEROS: Final = gzip.compress(bytes(50_000_000), 6)
 LARGE: Final = {
     "body": http(200, b" " * 1_000_001),
@@ -736,6 +820,7 @@ LARGE: Final = {
     "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"3e8\r\n" + b" " * 1000 + b"\r\n") * 1001,
     "trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + (b"X: " + b"y" * 9000 + b"\r\n") * 120,
     "answers before the answer": (b"HTTP/1.1 100 " + b"y" * 9000 + b"\r\n\r\n") * 120,
+    "hints before the answer": (b"HTTP/1.1 103 Early Hints\r\nX: " + b"y" * 9000 + b"\r\n\r\n") * 120,
     "gzip": http(200, PACKED_ZEROS, "Content-Encoding: gzip"),
     "deflate": http(200, zlib.compress(bytes(50_000_000), 6), "Content-Encoding: deflate"),
 }

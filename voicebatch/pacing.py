@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,3 +91,10 @@ def parse_duration(text: str) -> timedelta:
     if seconds > _CENTURY:
         raise UsageError(f"{text!r} is not a duration.", hint="Write it like 90s, 30m, 24h or 7d.")
     return timedelta(seconds=seconds)
+
+
+def steady_seconds() -> float:
+    """Seconds since some moment of this boot: the same for every process, untouched by who sets the clock."""
+    if hasattr(time, "CLOCK_BOOTTIME"):  # it goes on while the machine sleeps
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()

@@ -41,8 +41,8 @@ LATE: Final = Reply(outcome=Outcome.NOT_SENT, reason="this process stood still b
 class Network(Protocol):
     """What sends a batch once and tells what came of it, without raising."""
 
-    def send(self, batch: Batch) -> Reply:
-        """One request."""
+    def send(self, batch: Batch, *, lease_seconds: float) -> Reply:
+        """One request, which leaves in time to end within ``lease_seconds``, or not at all."""
         ...
 
 
@@ -63,6 +63,7 @@ class Post:
     """A lane wants this sent, once; it is told the reply."""
 
     batch: Batch
+    lease_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,9 @@ class Sender:
         while not (self.stop.is_set() or failed.is_set()):
             match self._claim(run_id):
                 case Claim() as claim:
-                    reply = LATE if self._is_late(claim) else (yield Post(batch=claim.batch))
+                    left = (claim.lease_until - self.clock.now()).total_seconds()
+                    is_late = left < self.timeout_seconds  # somebody may have settled the batch by now
+                    reply = LATE if is_late else (yield Post(batch=claim.batch, lease_seconds=left))
                     assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
                     yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):
@@ -168,10 +171,6 @@ class Sender:
                     self._look_around(run_id)
                 case None:
                     return
-
-    def _is_late(self, claim: Claim) -> bool:
-        """Whether this process stood still since it claimed: somebody may have settled the batch by now."""
-        return self.clock.now() + timedelta(seconds=self.timeout_seconds) > claim.lease_until
 
     def _claim(self, run_id: str) -> Claim | Wait | None:
         return self.ledger.claim(
@@ -231,8 +230,8 @@ class Sender:
         with contextlib.suppress(StopIteration):
             while True:
                 match lane.send(reply):
-                    case Post(batch=batch):
-                        reply = self.network.send(batch)
+                    case Post(batch=batch, lease_seconds=lease_seconds):
+                        reply = self.network.send(batch, lease_seconds=lease_seconds)
                     case Nap() as nap:
                         reply = None
                         self._wait(nap)

@@ -75,6 +75,8 @@ NUMBER_CODES: Final[Mapping[str, str]] = {
 
 _MOST_DIGITS: Final = 12  # before the point
 _MOST_MESSAGES: Final = 2**31  # no request has so many, and no database's integer holds more
+_NOES: Final = frozenset({*ACCOUNT_CODES, *REQUEST_CODES, *NUMBER_CODES})
+_LONGEST_CODE: Final = 64  # characters of a calling code that are kept; a database's index takes no more than some
 _MOST_DECIMALS: Final = 40  # PHP writes 0.12 as 0.12000000000000001 when it is told to
 
 
@@ -205,7 +207,11 @@ def write_error(code: str, message: str) -> str:
 
 def _load(body: bytes | str) -> dict[str, Any]:
     try:
-        data = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        data = json.loads(
+            body, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeated
+        )
+    except UnreadableAnswer:
+        raise
     except (ValueError, RecursionError, InvalidOperation) as error:
         raise UnreadableAnswer("the answer is not JSON") from error
     if not isinstance(data, dict):
@@ -287,6 +293,14 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no figure")
 
 
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two fields with one name nobody knows which one counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise UnreadableAnswer("a field of the answer stands there twice")
+    return found
+
+
 def _says_yes(data: Mapping[str, Any]) -> bool:
     """True; or, beside a campaign and nothing that says no, what PHP may write for it, or the 200 of a control code.
 
@@ -294,6 +308,8 @@ def _says_yes(data: Mapping[str, Any]) -> bool:
     """
     success, code = data.get("success"), _text(data.get("code"))
     if success is True:
+        if code.upper() in _NOES:
+            raise UnreadableAnswer("the answer says yes and no")
         return True
     written = str(success).strip().lower() in {"true", "1"} or (success is None and code == FINE)
     return written and code in {"", FINE} and not data.get("error") and bool(_text(data.get("campaignId")).strip())
@@ -319,8 +335,12 @@ def _yes(data: Mapping[str, Any]) -> Answer:
 
 def _by_calling_code(detail: Mapping[str, Any]) -> Mapping[str, Any]:
     """``+33`` is 33, unless both are there: no line of an answer may be lost."""
-    lines = {_text(code).lstrip("+"): line for code, line in detail.items()}
-    return lines if len(lines) == len(detail) else {_text(code): line for code, line in detail.items()}
+    codes = {code: _text(code)[:_LONGEST_CODE] for code in detail}
+    bare = {code: text.lstrip("+") for code, text in codes.items()}
+    named = bare if len(set(bare.values())) == len(detail) else codes
+    if len(set(named.values())) < len(detail):
+        raise UnreadableAnswer("two lines of the answer's detail have one calling code")
+    return {named[code]: line for code, line in detail.items()}
 
 
 def _charge(calling_code: str, line: Mapping[str, Any], answer_seconds: Decimal) -> Charge:

@@ -15,7 +15,8 @@ from tests.ledger.moves import SECOND, MakeRun, claim, queued
 from tests.servers import PostgresqlServer
 from voicebatch.errors import LedgerError
 from voicebatch.ledger import HostClock, Ledger
-from voicebatch.ledger.clock import ServerClock, boot_id, steady_seconds
+from voicebatch.ledger.clock import ServerClock, boot_id
+from voicebatch.pacing import steady_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from sqlalchemy import Connection, Engine, func, select
 from voicebatch.errors import LedgerError
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger.tables import attempts, clocks
+from voicebatch.pacing import steady_seconds
 
 _RESYNC_SECONDS: Final = 30.0
 
@@ -39,13 +39,6 @@ def boot_id() -> str:
     import psutil
 
     return f"{socket.gethostname()} {psutil.boot_time():.0f}"
-
-
-def steady_seconds() -> float:
-    """Seconds since some moment of this boot: the same for every process, untouched by who sets the clock."""
-    if hasattr(time, "CLOCK_BOOTTIME"):  # it goes on while the machine sleeps
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 def wall_time() -> datetime:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 import zlib
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import requests
 from urllib3.response import HTTPResponse
+
+from voicebatch.pacing import steady_seconds
 
 LARGEST_ANSWER: Final = 1_000_000  # bytes, its header included, packed or unpacked; a real one has a few thousand
 _PIECE: Final = 65_536  # bytes
@@ -25,16 +26,16 @@ class AnswerTooLarge(OSError):
 
 
 class Deadline:
-    """A moment, in seconds from now, on a clock that nobody sets."""
+    """A moment, in seconds from now, on a clock that nobody sets and that goes on while the machine sleeps."""
 
     __slots__ = ("_moment",)
 
     def __init__(self, seconds: float) -> None:
-        self._moment = time.monotonic() + seconds
+        self._moment = steady_seconds() + seconds
 
     def left(self) -> float:
         """Seconds until then, more than 0; raises ``TimeoutError`` when there are none."""
-        seconds = self._moment - time.monotonic()
+        seconds = self._moment - steady_seconds()
         if seconds <= 0:
             raise TimeoutError("the time of this request is over")
         return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -42,10 +43,10 @@ class Provider:
     ``base_url`` is https, or http on a loopback address. ``timeout``, in seconds, is the longest that connecting takes
     (the look-up of the name aside), and once more the longest from there to the last byte of the answer.
 
-    A given ``session`` keeps its adapters, which must not repeat a POST. With requests' own adapter ``timeout`` holds
-    for each address of the name, for each read of the answer's header, and for the answer's body but for its last
-    read: a header or a chunk's own line that drips in has no bound. Its size is bounded, but for what hooks read and
-    for a redirect, which requests reads by itself.
+    A given ``session`` keeps its adapters, which must not repeat a POST. With requests' own adapter a request may
+    leave after its lease, and ``timeout`` holds for each address of the name, for each read of the answer's header, and
+    for the answer's body but for its last read: a header or a chunk's own line that drips in has no bound. Its size is
+    bounded, but for what hooks read and for a redirect, which requests reads by itself.
     """
 
     def __init__(
@@ -70,15 +71,21 @@ class Provider:
     def __repr__(self) -> str:
         return f"Provider({self._base_url})"
 
-    def send(self, batch: Batch) -> Reply:
-        """Posts one batch once. Whatever happens is in the reply; nothing is ever repeated here."""
+    def send(self, batch: Batch, *, lease_seconds: float = math.inf) -> Reply:
+        """Posts one batch once. Whatever happens is in the reply; nothing is ever repeated here.
+
+        It ends within ``lease_seconds`` if nothing stands still, and is not written if it could not any more.
+        """
         request = wire.SendRequest.of(batch.message, batch.numbers, api_key=self._api_key, notify_url=self._notify_url)
         try:
-            answer, body = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
+            with transport.written_within(lease_seconds - self._timeout):
+                answer, body = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
         except (OSError, HTTPError, ValueError) as error:  # of requests, and what it does not translate
             return self._unanswered(error)
         text = body.decode("utf-8-sig", errors="replace").replace("\0", "")  # which not every database can keep
         reply = outcomes.read(answer.status_code, answer.headers, text, now=self._now())
+        if reply.outcome is Outcome.UNKNOWN:
+            self._session().close()  # more of this answer may follow, and must not be taken for the next one
         return replace(self._reply_without_key(reply), body=self._without_key(text)[: outcomes.BODY_KEPT])
 
     def _post(self, url: str, body: str) -> tuple[requests.Response, bytes]:
@@ -103,6 +110,8 @@ class Provider:
 
     def _unanswered(self, error: Exception) -> Reply:
         # Only the exception's type: its text can hold the address, and an address can hold the key.
+        if transport.too_late(error):
+            return Reply(outcome=Outcome.NOT_SENT, reason="this process stood still before it could send")
         if transport.never_written(error):
             return Reply(outcome=Outcome.NOT_SENT, reason=f"no connection to the provider ({type(error).__name__})")
         if transport.timed_out(error):

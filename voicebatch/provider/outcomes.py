@@ -5,7 +5,7 @@
 | 200 that says yes                                | accepted   | never                                        |
 | a code about the account                         | account    | after the account is settled and ``resume``  |
 | a code about the request or a number             | refused    | never: nothing was sent                      |
-| 429; 503 with Retry-After                        | throttled  | yes, after the wait: it was not acted on     |
+| 429; 503 with Retry-After, and no yes in it      | throttled  | yes, after the wait: it was not acted on     |
 | 401, 403, 404, 405, 407, 410 without a code      | account    | after ``resume``: wrong address, proxy, ...  |
 | 400, 411, 413, 414, 415, 422, 431 without a code | refused    | never: HTTP says that nothing was done       |
 | any other 5xx, 408, a redirect, an unreadable 200| unknown    | never: it may have called everyone           |
@@ -48,6 +48,9 @@ _STATUSES_WITHOUT_CODE: Final[Mapping[int, tuple[Outcome, str]]] = {
     **dict.fromkeys((400, 411, 413, 414, 415, 422, 431), (Outcome.REFUSED, "the request was refused without a reason")),
 }
 
+_MAY_BE_ACTED_ON: Final = frozenset({*range(300, 400), HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})
+"""Whatever unlisted code the body has: a redirect and a time-out may come after the calls, a conflict from them."""
+
 
 def read(status: int, headers: Mapping[str, str], body: str, *, now: datetime) -> Reply:
     """The reply that an HTTP answer amounts to. ``now`` is our clock's, for an answer that does not say its own."""
@@ -59,15 +62,22 @@ def read(status: int, headers: Mapping[str, str], body: str, *, now: datetime) -
 
 
 def _judge(status: int, headers: Mapping[str, str], body: str, now: datetime) -> Reply:
+    if throttled := _asked_to_wait(status, headers, now):
+        is_yes = _read_body(HTTPStatus.OK, body).answer
+        return replace(throttled, outcome=Outcome.UNKNOWN, reason=f"a yes with HTTP {status}") if is_yes else throttled
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Reply(outcome=Outcome.UNKNOWN, reason=f"the provider answered HTTP {status}")
+    return _read_body(status, body)
+
+
+def _asked_to_wait(status: int, headers: Mapping[str, str], now: datetime) -> Reply | None:
     retry_after = _retry_after(headers, now)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = retry_after if retry_after is not None else _reset_wait(headers, now) or _DEFAULT_WAIT
         return _throttled("the provider's rate limit was reached", wait)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after is not None:
         return _throttled("the provider asks to come back later", retry_after)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Reply(outcome=Outcome.UNKNOWN, reason=f"the provider answered HTTP {status}")
-    return _read_body(status, body)
+    return None
 
 
 def _throttled(reason: str, wait: float) -> Reply:
@@ -90,7 +100,8 @@ def _read_body(status: int, body: str) -> Reply:
 def _read_code(status: int, code: str, message: str) -> Reply:
     if code == wire.FINE:
         return Reply(outcome=Outcome.UNKNOWN, code=code, reason="the answer calls itself fine and does not say yes")
-    unlisted, _ = _STATUSES_WITHOUT_CODE.get(status, (Outcome.REFUSED, ""))
+    otherwise = Outcome.UNKNOWN if status in _MAY_BE_ACTED_ON else Outcome.REFUSED
+    unlisted, _ = _STATUSES_WITHOUT_CODE.get(status, (otherwise, ""))
     outcome = _CODES.get(code.upper(), unlisted)
     reason = _MEANINGS.get(code.upper()) or message or "the provider refused without a reason"
     said = f" ({message})" if message and message not in reason else ""

@@ -7,9 +7,12 @@ like a time-out while reading. Here everything that goes wrong before the first 
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
-from http.client import HTTPException
+from contextvars import ContextVar
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import Any, Final, cast
 
 import requests
@@ -29,6 +32,22 @@ NEVER_WRITTEN: Final = (
     InvalidURL,  # an address, or a proxy's, that cannot be connected to
 )
 
+_LATEST: Final[ContextVar[Deadline | None]] = ContextVar("_LATEST", default=None)
+
+
+class TooLate(NewConnectionError):
+    """The moment before which the request had to be written was over."""
+
+
+@contextlib.contextmanager
+def written_within(seconds: float) -> Iterator[None]:
+    """A request in this block is written within so many seconds, or not at all: its process may have stood still."""
+    token = _LATEST.set(Deadline(seconds))
+    try:
+        yield
+    finally:
+        _LATEST.reset(token)
+
 
 def open_session(*, loopback: bool) -> requests.Session:
     """A session that follows no redirect and repeats nothing by itself; proxies are for the world outside only.
@@ -47,6 +66,11 @@ def open_session(*, loopback: bool) -> requests.Session:
 def never_written(error: BaseException) -> bool:
     """Whether the exception says that not one byte of the request left this machine's hands."""
     return any(isinstance(cause, NEVER_WRITTEN) for cause in _causes(error))
+
+
+def too_late(error: BaseException) -> bool:
+    """Whether the exception says that the request would have been written too late."""
+    return any(isinstance(cause, TooLate) for cause in _causes(error))
 
 
 def timed_out(error: BaseException) -> bool:
@@ -75,7 +99,23 @@ class _Session(requests.Session):
         """None: to look for the next address, requests would read the answer first, however large."""
 
 
+class _FinalAnswer(HTTPResponse):
+    """Whatever else is said before it (102, 103) is passed over; ``http.client`` knows 100 alone.
+
+    A connection on which it was taken for the answer would give every later request the answer of the one before.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not HTTPStatus.SWITCHING_PROTOCOLS < status < HTTPStatus.OK:
+                return version, status, reason
+            parse_headers(self.fp)
+
+
 class _Http(HTTPConnection):
+    response_class = _FinalAnswer
+
     def connect(self) -> None:
         try:
             super().connect()
@@ -88,6 +128,13 @@ class _Http(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if isinstance(self.sock, BoundedSocket):  # a kept connection
             self.sock.begin(self._deadline())
+        else:
+            self.connect()
+        if latest := _LATEST.get():
+            try:
+                latest.left()
+            except TimeoutError as error:
+                raise TooLate(self, "this process stood still before it could send") from error
         super().request(*args, **kwargs)
 
     def _deadline(self) -> Deadline:
