@@ -610,10 +610,12 @@ def _limits(channel: Channel, rate: str | None) -> tuple[RateLimit, ...]:
 
 
 def _limiter(channel: Channel, base_url: str) -> str:
-    """What shares a rate limit: the requests of a channel to one host, of every run on the ledger."""
+    """What shares a rate limit: the requests of a channel to one host, by any of its names, of every run on the ledger."""
     parts = urlsplit(base_url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return f"{channel} {parts.hostname}:{port}" if parts.hostname else f"{channel} {base_url}"
+    host = (parts.hostname or "").rstrip(".")
+    host = "127.0.0.1" if host in {"localhost", "::1"} else host
+    return f"{channel} {host}:{port}" if host else f"{channel} {base_url}"
 
 
 def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:

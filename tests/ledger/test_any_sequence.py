@@ -101,6 +101,7 @@ class Group:
     attempts: list[Attempt] = field(default_factory=list)
     part_of: Group | None = None
     opted_out: set[str] = field(default_factory=set)  # while it was neither queued nor known
+    withdrawn: set[str] = field(default_factory=set)  # who left it after a request of it
 
     @property
     def under_way(self) -> bool:
@@ -111,13 +112,14 @@ class Group:
         yes = any(attempt.outcome is Outcome.ACCEPTED for attempt in self.attempts)
         return yes or (self.part_of is not None and self.part_of.was_called)
 
+    def was_in_a_yes(self, number: str) -> bool:
+        """Whether a request with this number was accepted."""
+        own = any(one.outcome is Outcome.ACCEPTED and number in one.claim.batch.numbers for one in self.attempts)
+        return own or (self.part_of is not None and self.part_of.was_in_a_yes(number))
+
     def is_in(self, other: Group) -> bool:
         """Whether it is the other, or a part of it."""
         return self is other or (self.part_of is not None and self.part_of.is_in(other))
-
-    @property
-    def set_aside(self) -> bool:
-        return self.status is BatchStatus.CANCELLED and self.settled is Verdict.NOT_SENT and bool(self.numbers)
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -259,20 +261,28 @@ class AnySequence(RuleBasedStateMachine):
         is_latest = attempt is group.attempts[-1]
         if reply.outcome is Outcome.ACCEPTED:
             self._accept(group)
-            group.settled = None if is_latest else group.settled
+            if is_latest:
+                self._was_called(group)
         elif is_latest:
             self._end(group, reply)
 
     def _accept(self, group: Group) -> None:
         """Its people were called, in whatever part they are; one that is under way waits for that end."""
         for one in self.groups:
-            may_be_called = one.status not in {BatchStatus.SPLIT, BatchStatus.ACCEPTED} and not one.under_way
-            if may_be_called and one.is_in(group):
-                one.status, one.settled = BatchStatus.ACCEPTED, None
+            is_known = one.status in {BatchStatus.SPLIT, BatchStatus.ACCEPTED} and not one.settled
+            if not (is_known or one.under_way) and one.is_in(group):
+                self._was_called(one)
+
+    def _was_called(self, group: Group) -> None:
+        group.status, group.settled = BatchStatus.ACCEPTED, None
+        called = {number for number in group.withdrawn if group.was_in_a_yes(number)}
+        self.opted_out -= called
+        group.numbers += tuple(called)
+        group.withdrawn -= called
 
     def _end(self, group: Group, reply: Reply) -> None:
         if group.was_called:
-            group.status, group.settled = BatchStatus.ACCEPTED, None
+            self._was_called(group)
             return
         parts = regroup(group.numbers, said=reply.reason) if reply.about_number and group.numbers else None
         status = NEXT.get(reply.outcome, BatchStatus.QUEUED)
@@ -295,7 +305,8 @@ class AnySequence(RuleBasedStateMachine):
     def _split(self, group: Group, parts: Regrouping) -> None:
         new = [(numbers, BatchStatus.QUEUED) for numbers in parts.again]
         for numbers, status in [*new, (parts.refused, BatchStatus.REFUSED)]:
-            estimate = price(numbers)
+            whole, own = price(group.numbers), price(numbers)
+            estimate = own if whole >= group.estimate else round(group.estimate * own / whole, 6)
             part = Group(numbers=numbers, ordinal=group.ordinal, estimate=estimate, status=status, part_of=group)
             self.groups += [part] if numbers else []
 
@@ -310,7 +321,9 @@ class AnySequence(RuleBasedStateMachine):
         assert self.ledger.give_up_lost(now=self.now, is_gone=lambda _: False) == len(lost)
         for group in lost:
             group.attempts[-1].outcome, group.attempts[-1].ended_at = Outcome.UNKNOWN, self.now
-            group.status = BatchStatus.ACCEPTED if group.was_called else BatchStatus.UNKNOWN
+            group.status = BatchStatus.UNKNOWN
+            if group.was_called:
+                self._was_called(group)
 
     # What people do
 
@@ -325,11 +338,14 @@ class AnySequence(RuleBasedStateMachine):
         group = data.draw(st.sampled_from(self._unknown()))
         self._settle([group], [group.batch_id], verdict, requeue=requeue and verdict is Verdict.NOT_SENT)
 
-    @precondition(lambda self: any(one.set_aside for one in self.groups))
-    @rule(data=st.data())
-    def queue_after_all(self, data: st.DataObject) -> None:
-        group = data.draw(st.sampled_from([one for one in self.groups if one.set_aside]))
-        self._settle([group], [group.batch_id], Verdict.NOT_SENT, requeue=True)
+    @precondition(lambda self: self._settled())
+    @rule(verdict=st.sampled_from(Verdict), requeue=st.booleans(), data=st.data())
+    def settle_otherwise(self, verdict: Verdict, *, requeue: bool, data: st.DataObject) -> None:
+        group = data.draw(st.sampled_from(self._settled()))
+        self._settle([group], [group.batch_id], verdict, requeue=requeue and verdict is Verdict.NOT_SENT)
+
+    def _settled(self) -> list[Group]:
+        return [one for one in self.groups if one.settled and one.numbers]
 
     def _unknown(self) -> list[Group]:
         return [one for one in self.groups if one.status is BatchStatus.UNKNOWN]
@@ -360,6 +376,8 @@ class AnySequence(RuleBasedStateMachine):
         gone = {number for one in waiting for number in one.numbers if number in people}
         self.opted_out |= gone
         for group in waiting:
+            if group.attempts or group.part_of:
+                group.withdrawn |= gone & {*group.numbers}
             group.numbers = tuple(number for number in group.numbers if number not in gone)
             group.status = BatchStatus.QUEUED if group.numbers else BatchStatus.CANCELLED
         return gone

@@ -660,7 +660,7 @@ def test_contacts_are_by_message_window_and_status(ledger: Ledger, make_run: Mak
 
     sent = {runs[name].id: BatchStatus(name) for name in ("accepted", "unknown", "sending")}
     assert contacted(noon) == {**sent, runs["queued"].id: BatchStatus.QUEUED}
-    waiting = {runs["queued"].id: BatchStatus.QUEUED}  # however long ago it was queued
+    waiting = {runs[name].id: BatchStatus(name) for name in ("queued", "sending")}  # however long ago
     assert contacted(noon + hour) == {**sent, **waiting}
     assert contacted(noon + hour + SECOND) == waiting
     assert list(ledger.contacts({"no such message"}, since=noon, sandbox=False)) == []

@@ -55,7 +55,7 @@ SINCE: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         },
         "clocks": {"boot": "a boot", "began_at": NOON},
     },
-    "0003": {"batches": {"opted_out": None}},
+    "0003": {"batches": {"opted_out": None}, "runs": {"dearer": None}},
 }  # fmt: skip
 """What each revision added to what is in every table: columns with their values, or the row of a new table."""
 

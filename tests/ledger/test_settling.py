@@ -92,17 +92,33 @@ def test_what_was_left_out_may_be_queued_later(ledger: Ledger, make_run: MakeRun
     run = unknown(ledger, make_run, noon, 1, 1)
     settle(ledger, run, NOT, noon)
     assert settle(ledger, run, NOT, noon, requeue=True) == 0  # all that is unknown: nothing is
-    first, second = everyone(run)
+    first = everyone(run)[0]
     assert settle(ledger, run, NOT, noon, first, requeue=True) == 1
     assert statuses(ledger, run) == [RowStatus.QUEUED, RowStatus.CANCELLED]
-    with pytest.raises(UsageError, match=f"Batch {first} is queued"):
-        settle(ledger, run, NOT, noon, first, requeue=True)
-    with pytest.raises(UsageError, match=f"Batch {second} is cancelled"):
-        settle(ledger, run, NOT, noon, second)
-    for requeue in (False, True):
-        with pytest.raises(UsageError, match=f"Batch {second} is cancelled"):
-            settle(ledger, run, SENT, noon, second, requeue=requeue)
     assert claim(ledger, run, noon).batch.id == first
+    with pytest.raises(UsageError, match=f"Batch {first} is sending"):
+        settle(ledger, run, NOT, noon, first, requeue=True)
+    assert take(ledger, run, noon) is None
+
+
+def test_a_wrong_verdict_is_put_right_as_long_as_nobody_is_called_again(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run, late = late_claim(ledger, make_run, noon)
+    batch = late.batch.id
+    settle(ledger, run, NOT, noon, requeue=True)
+    settle(ledger, run, SENT, noon, batch)
+    lines = [line for line in ledger.rows(run.id) if line.batch_id]
+    assert {(line.status, line.accepted_at) for line in lines} == {(RowStatus.ACCEPTED, noon - LEASE)}
+    assert take(ledger, run, noon) is None
+    settle(ledger, run, NOT, noon, batch)
+    assert statuses(ledger, run) == [RowStatus.CANCELLED] * 2
+    settle(ledger, run, NOT, noon, batch, requeue=True)
+    settle(ledger, run, NOT, noon, batch)
+    assert take(ledger, run, noon) is None
+    settle(ledger, run, NOT, noon, batch, requeue=True)
+    assert claim(ledger, run, noon).batch.numbers == late.batch.numbers
+    assert committed(ledger, run.id) == HELD
 
 
 def test_batches_are_meant_by_their_id_or_a_unique_beginning(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
@@ -153,7 +169,7 @@ def test_who_settled_what_and_when_and_why_is_in_the_story(ledger: Ledger, make_
     events = [(event.at, event.who, event.batch_id, event.text) for event in told(ledger, run, EventKind.SETTLED)]
     assert events == [
         (noon + SECOND, "Zoé", first, "3 people: settled as sent by Zoé: campaign 7 has it"),
-        (noon + 2 * SECOND, "Max", second, "1 person: settled as not-sent by Max: not in the list"),
+        (noon + 2 * SECOND, "Max", second, "1 person: settled as not-sent and queued again by Max: not in the list"),
     ]
 
 
@@ -527,6 +543,52 @@ def test_who_was_called_by_another_run_meanwhile_is_not_queued_again(
     with pytest.raises(UsageError, match=f"Run {other.id} has called"):
         settle(ledger, run, NOT, noon + 3 * SECOND, everyone(run)[0], requeue=True)
     assert ledger.row_counts(run.id).cancelled == 1
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, NOT_SENT, ACCOUNT, BAD_NUMBER])
+@pytest.mark.parametrize("is_called", [False, True])
+def test_who_is_another_runs_meanwhile_is_not_queued_again_by_an_answer_that_comes_late(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes, answer: Reply, *, is_called: bool
+) -> None:
+    run, day = queued(ledger, make_run(2), noon), timedelta(days=1)
+    late = lost(ledger, run, noon)
+    other = queued(ledger, make_run(2), noon + day)  # planned after the repeat window
+    if is_called:
+        ledger.record(claim(ledger, other, noon + day), yes(2), now=noon + day)
+    ledger.record(late, answer, now=noon + day, estimate=price)
+    reason = f"the same message was sent or queued by run {other.id}"
+    assert {(line.status, line.reason) for line in ledger.rows(run.id) if line.file == 0} == {
+        (RowStatus.SUPPRESSED, reason)
+    }
+    ledger.join(run.id, worker=FAR, now=noon + day)
+    assert take(ledger, run, noon + 2 * day) is None
+
+
+@pytest.mark.parametrize("left_out", [1, 2])
+def test_who_opted_out_after_being_called_is_accepted_when_the_yes_comes(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes, left_out: int
+) -> None:
+    run, late = late_claim(ledger, make_run, noon)
+    settle(ledger, run, NOT, noon, requeue=True)
+    assert ledger.suppress_queued(run.id, dict.fromkeys(numbers_of(run)[:left_out], "on the list")) == left_out
+    assert ledger.record(late, yes(2, "0.12"), now=noon) == 2
+    assert statuses(ledger, run) == [RowStatus.ACCEPTED] * 2
+    counts = ledger.row_counts(run.id)
+    assert (counts.accepted, counts.suppressed) == (2, run.counts.suppressed)
+    (contact,) = ledger.contacts({late.batch.message.id}, since=noon - LEASE, sandbox=False)
+    assert sorted(contact.numbers) == numbers_of(run)
+
+
+def test_who_was_called_for_certain_is_not_queued_again_by_another_verdict(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, yes: Yes
+) -> None:
+    run, late = late_claim(ledger, make_run, noon)
+    settle(ledger, run, NOT, noon, requeue=True)
+    ledger.record(claim(ledger, run, noon), UNKNOWN, now=noon)
+    settle(ledger, run, SENT, noon)
+    ledger.record(late, yes(2, "0.12"), now=noon)
+    with pytest.raises(UsageError, match="is accepted"):
+        settle(ledger, run, NOT, noon, late.batch.id, requeue=True)
 
 
 def test_a_rehearsal_calls_nobody_meanwhile(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:

@@ -36,6 +36,7 @@ from tests.ledger.moves import (
     told,
 )
 from voicebatch.ledger import Claim, Ledger, NewRun
+from voicebatch.ledger.recording import Estimate
 from voicebatch.models import BatchStatus, EventKind, Message, Outcome, Reply, RowStatus
 
 if TYPE_CHECKING:
@@ -189,22 +190,25 @@ def test_a_ceiling_knows_the_parts_at_their_own_prices(
     first = claim(ledger, run, noon)
     assert committed(ledger, run.id) == Decimal("0.24")
     ledger.record(first, yes(2, "0.13"), now=noon)
-    assert take(ledger, run, noon) is None  # 0.26 and 0.24 are more than 0.48
+    assert take(ledger, run, noon) is None  # 0.26, and as much again
     stop = ledger.find(run.id).stop
     assert stop is not None
-    assert "0.50" in stop.message
-    assert len(claim(ledger, run, noon, max_cost=Decimal("0.50")).batch.numbers) == 2
+    assert "cost to 0.52" in stop.message
+    assert len(claim(ledger, run, noon, max_cost=Decimal("0.53")).batch.numbers) == 2
 
 
-def test_parts_without_a_price_stop_at_a_ceiling(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
-    run = queued(ledger, make_run(2, estimate=Decimal("0.24")), noon)
-    ledger.record(claim(ledger, run, noon, max_cost=Decimal(9)), BAD_NUMBER, now=noon, estimate=lambda _: None)
-    assert take(ledger, run, noon) is None
-    stop = ledger.find(run.id).stop
-    assert stop is not None
-    assert "price" in stop.message
-    ledger.set_estimates(run.id, price)
-    assert isinstance(take(ledger, run, noon, max_cost=Decimal(9)), Claim)
+@pytest.mark.parametrize("own", [lambda _: None, lambda numbers: Decimal("0.01") * len(numbers)])
+def test_parts_have_their_share_of_what_the_whole_should_cost(
+    ledger: Ledger, make_run: MakeRun, noon: datetime, own: Estimate
+) -> None:
+    """A ceiling goes by the prices that it was set with, whoever records the refusal."""
+    run = queued(ledger, make_run(3, estimate=Decimal("0.36")), noon)
+    whole = claim(ledger, run, noon, max_cost=Decimal("0.36"))
+    ledger.record(whole, BAD_NUMBER, now=noon, estimate=own)
+    claim(ledger, run, noon)
+    assert committed(ledger, run.id) == Decimal("0.24")
+    claim(ledger, run, noon)
+    assert committed(ledger, run.id) == Decimal("0.36")
 
 
 # What else may happen to parts

@@ -445,3 +445,11 @@ def test_a_ledger_with_damaged_pages_does_not_pass_its_check(
         check_integrity(engine)
     engine.dispose()
     assert ".recover" in raised.value.hint
+
+
+def test_a_file_with_two_names_is_no_place_for_a_ledger(tmp_path: Path) -> None:
+    Ledger(f"sqlite:///{tmp_path}/ledger.db").close()
+    os.link(tmp_path / "ledger.db", tmp_path / "second.db")
+    for name in ("ledger.db", "second.db"):
+        with pytest.raises(LedgerError, match="several names"):
+            Ledger(f"sqlite:///{tmp_path}/{name}")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from voicebatch.errors import InputError
 from voicebatch.ledger import engine as databases
@@ -85,7 +85,8 @@ def _queued_since(connection: Connection, new: NewRun) -> Mapping[str, Mapping[s
     """
     if new.planned_at is None:
         return {}
-    contacted = and_(batches.c.status.in_(CONTACTED), batches.c.contacted_at >= new.planned_at)
+    known_since = func.coalesce(batches.c.accepted_at, batches.c.contacted_at)  # a yes may come late
+    contacted = and_(batches.c.status.in_(CONTACTED), known_since >= new.planned_at)
     query = (
         select(batches.c.message_id, batches.c.run_id, batches.c.numbers)
         .select_from(batches.join(runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -35,7 +36,7 @@ def refuse_unsafe(path: Path) -> None:
     """Raises ``LedgerError`` when SQLite could not keep its promises for this file."""
     real = path.resolve()  # SQLite follows links too
     mounts = (Mount(found.mountpoint, found.fstype) for found in psutil.disk_partitions(all=True))
-    if fault := fault_of(real, mounts) or _fault_of_locks(real.parent):
+    if fault := fault_of(real, mounts) or _fault_of_names(real) or _fault_of_locks(real.parent):
         raise LedgerError(
             f"The ledger {path} is {fault}.",
             hint="Put it in a folder of a local disk (--ledger PATH), or on a server: "
@@ -53,6 +54,14 @@ def fault_of(path: Path, mounts: Iterable[Mount]) -> str | None:
         return "mounted as a single file, without the files that SQLite keeps beside it"
     if innermost.fstype.lower() in NETWORK:
         return f"on a network file system ({innermost.fstype}), where two machines would not see each other's work"
+    return None
+
+
+def _fault_of_names(path: Path) -> str | None:
+    """SQLite keeps its log beside the name by which the file was opened: by two names there would be two."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_nlink > 1:
+            return "a file with several names (hard links), by which two processes would not see each other's work"
     return None
 
 

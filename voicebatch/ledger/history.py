@@ -26,7 +26,8 @@ def contacts(
 ) -> Iterator[Contact]:
     """See ``Ledger.contacts``."""
     when = func.coalesce(batches.c.contacted_at, batches.c.queued_at)
-    recent = or_(batches.c.status == BatchStatus.QUEUED, and_(batches.c.status.in_(CONTACTED), when >= since))
+    is_awaited = batches.c.status.in_((BatchStatus.QUEUED, BatchStatus.SENDING))
+    recent = or_(is_awaited, and_(batches.c.status.in_(CONTACTED), when >= since))
     counting = select(batches).select_from(batches.join(runs)).where(recent, runs.c.sandbox == int(sandbox))
     known = connection.execute(counting.with_only_columns(batches.c.message_id).distinct()).scalars()
     shared = [message_id for message_id in known if message_id in message_ids]
@@ -140,7 +141,7 @@ def run_rows(connection: Connection, run_id: str) -> Iterator[RowLine]:
         .order_by(rows.c.file, rows.c.row)
     )
     for found in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
-        is_in_part = found.its_status == BatchStatus.SPLIT
+        is_in_part = found.its_status == BatchStatus.SPLIT and found.status is None
         yield _row_line(found, parts[found.batch_id, found.phone] if is_in_part else found)
 
 

@@ -22,17 +22,19 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events
-from voicebatch.ledger.tables import attempts, batches, limiters, messages, runs
+from voicebatch.ledger.tables import attempts, batches, limiters, messages, rows, runs
 from voicebatch.ledger.workers import Worker
-from voicebatch.models import Batch, BatchStatus, Channel, EventKind, Message, Outcome, RateLimit, Stop
+from voicebatch.models import Batch, BatchStatus, Channel, EventKind, Message, Outcome, RateLimit, RowStatus, Stop
 from voicebatch.pacing import Usage
-from voicebatch.pricing import total
+from voicebatch.pricing import times, total
 
 _POLL_SECONDS: Final = 1.0
 _LOST: Final = "the process that sent it ended before it had an answer"
 
 # Statements are built once: building them for every request would cost more than running them.
-_OF_RUN: Final = ("id", "channel", "stop_kind", "max_cost", "max_cost_currency", "committed", "resumed_at")
+_OF_RUN: Final = (
+    "id", "channel", "stop_kind", "max_cost", "max_cost_currency", "committed", "dearer", "resumed_at"
+)  # fmt: skip
 LOCK_RUN: Final = select(*(runs.c[name] for name in _OF_RUN)).where(runs.c.id == bindparam("run_id")).with_for_update()
 SET_RUN: Final = update(runs).where(runs.c.id == bindparam("of_run"))
 SET_BATCH: Final = update(batches).where(batches.c.id == bindparam("of_batch"))
@@ -112,14 +114,15 @@ def claim(
     found = connection.execute(_NEXT_QUEUED, {"run_id": run_id}).first()
     if found is None:
         return None
-    if stop := _why_too_dear(run, found):
+    held = times(found.estimate, run.dearer) if found.estimate and run.dearer else found.estimate
+    if stop := _why_too_dear(run, held):
         set_stop(connection, run_id, stop, who=str(worker), now=now)
         return None
     if wait := _must_wait(connection, limiter, limits, now):
         return wait
-    if found.estimate:
-        commit_cost(connection, run, found.estimate)
-    return _take(connection, found, run.channel, worker, limiter, now, now + timedelta(seconds=lease_seconds))
+    if held:
+        commit_cost(connection, run, held)
+    return _take(connection, found, run.channel, worker, limiter, now, now + timedelta(seconds=lease_seconds), held)
 
 
 def find_lost(connection: Connection, *, now: datetime, is_gone: Callable[[Worker], bool]) -> Sequence[Any]:
@@ -187,15 +190,16 @@ def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = F
     if not yeses:
         return 0
     meant = connection.execute(_SPLIT_THERE, place).all() if batch.status == BatchStatus.SPLIT else [batch]
-    return sum(_accept(connection, one, yeses) for one in meant if ended or one.status in _MAY_BE_CALLED)
+    return sum(_accept(connection, one, yeses) for one in meant if ended or one.status in _MAY_BE_CALLED or one.settled)
 
 
 def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) -> int:
     """By the latest yes to a request to all of its people: its own, or that of a batch that it is a part of."""
-    numbers = set(batch.numbers.split(","))
-    yes = next((yes for yes in yeses if numbers.issubset(yes.numbers.split(","))), None)
-    if yes is None:
+    everyone = {*_numbers(batch), *(batch.opted_out or {})}
+    to_them = [yes for yes in yeses if yes.batch_id == batch.id or everyone <= {*yes.numbers.split(",")}]
+    if not to_them:
         return 0
+    yes = to_them[0]
     values = {
         "status": BatchStatus.ACCEPTED,
         "settled": None,
@@ -206,7 +210,27 @@ def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) 
         "cost": yes.cost if yes.batch_id == batch.id else None,
     }
     connection.execute(SET_BATCH, {"of_batch": batch.id, **values})
-    return int(batch.size)
+    return bring_back(connection, batch, min(one.number if one.batch_id == batch.id else 0 for one in to_them))
+
+
+def bring_back(connection: Connection, batch: Row[Any], number: int) -> int:
+    """Who left the batch after its attempt of this ``number`` was called by it. Returns how many people it has now."""
+    numbers = _numbers(batch)
+    gone = {one: after for one, (_, after) in (batch.opted_out or {}).items() if one not in numbers}
+    called = [one for one, after in gone.items() if after >= number]
+    if called:
+        of_batch = (rows.c.run_id == batch.run_id, rows.c.batch_id == (batch.split_from or batch.id))
+        theirs = update(rows).where(*of_batch, rows.c.phone.in_(called), rows.c.status == RowStatus.SUPPRESSED)
+        count = connection.execute(theirs.values(status=None, reason="")).rowcount
+        connection.execute(SET_RUN.values(rows_suppressed=runs.c.rows_suppressed - count), {"of_run": batch.run_id})
+        everyone = [*numbers, *called]
+        values = {"numbers": ",".join(everyone), "size": len(everyone)}
+        connection.execute(SET_BATCH, {"of_batch": batch.id, **values})
+    return len(numbers) + len(called)
+
+
+def _numbers(batch: Row[Any]) -> list[str]:
+    return batch.numbers.split(",") if batch.size else []
 
 
 def reason_of(batch: Row[Any], status: BatchStatus, reason: str) -> str:
@@ -219,21 +243,21 @@ def reason_of(batch: Row[Any], status: BatchStatus, reason: str) -> str:
 # Claiming
 
 
-def _why_too_dear(run: Row[Any], batch: Row[Any]) -> Stop | None:
+def _why_too_dear(run: Row[Any], estimate: Decimal | None) -> Stop | None:
     if run.max_cost is None:
         return None
-    if batch.estimate is None:
+    if estimate is None:
         return Stop(
             kind="guard",
             message=f"--max-cost {run.max_cost} needs a price for every country, and one is missing for what is next.",
             hint="The rest is still queued. To go on: voicebatch resume RUN with --max-cost and --price-table",
         )
-    committed = total((run.committed, batch.estimate))
+    committed, currency = total((run.committed, estimate)), run.max_cost_currency
     if committed <= run.max_cost:
         return None
     return Stop(
         kind="guard",
-        message=f"The next request could bring the cost to {committed}, above --max-cost {run.max_cost}.",
+        message=f"The next request could bring the cost to {committed} {currency}, above --max-cost {run.max_cost}.",
         hint="The rest is still queued. To go on: voicebatch resume RUN with a higher --max-cost",
     )
 
@@ -276,6 +300,7 @@ def _take(
     limiter: str,
     now: datetime,
     lease_until: datetime,
+    held: Decimal | None,
 ) -> Claim:
     number = found.attempts + 1
     attempt_id = f"{found.id}.{number}"
@@ -289,7 +314,7 @@ def _take(
         "limiter": limiter,
         "started_at": now,
         "lease_until": lease_until,
-        "held": found.estimate,
+        "held": held,
     }
     connection.execute(_ADD_ATTEMPT, attempt)
     events.seen(connection, found.run_id, worker, now=now)

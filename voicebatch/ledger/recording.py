@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, func, select
@@ -30,6 +30,7 @@ from voicebatch.models import (
     digest,
 )
 from voicebatch.pacing import back_off
+from voicebatch.pricing import total
 
 Estimate = Callable[[Sequence[str]], Decimal | None]
 """What a request to these numbers (E.164) costs, ``None`` without a price."""
@@ -68,7 +69,7 @@ def record(
     if attempt.outcome == reply.outcome:
         return 0  # recorded before: that commit worked, and only its confirmation was lost
     ended = _attempt_end(reply, _end_of_slot(attempt, reply, now))
-    ended |= {"held": attempt.held if reply.outcome is Outcome.UNKNOWN else None}
+    ended |= {"held": attempt.held if _keeps_estimate(reply) else None}
     connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt.id, **ended})
     if reply.answer:
         _insert_charges(connection, attempt.id, reply.answer)
@@ -126,12 +127,26 @@ def _insert_charges(connection: Connection, attempt_id: str, answer: Answer) -> 
 
 
 def _settle_cost(connection: Connection, run: Row[Any], attempt: Row[Any], reply: Reply) -> None:
-    """Puts what an attempt cost in the place of its estimate; what is unknown stays estimated."""
-    if reply.outcome is Outcome.UNKNOWN:
+    """Puts what an attempt cost in the place of its estimate; if nobody knows, the estimate stays."""
+    if _keeps_estimate(reply):
         return
-    cost = reply.answer.cost if reply.answer else Decimal(0)
-    if cost or attempt.held:
-        queue.commit_cost(connection, run, cost, (attempt.held or Decimal(0)).copy_negate())
+    cost, held = _cost(reply), attempt.held or Decimal(0)
+    if cost or held:
+        queue.commit_cost(connection, run, cost, held.copy_negate())
+    if run.max_cost is not None and held and cost > held:  # then what is queued will cost more as well
+        with localcontext(prec=100, rounding=ROUND_UP):
+            dearer = round(cost / held * (run.dearer or 1), 4)
+        connection.execute(queue.SET_RUN, {"of_run": run.id, "dearer": dearer})
+
+
+def _keeps_estimate(reply: Reply) -> bool:
+    return reply.outcome is Outcome.UNKNOWN or (reply.answer is not None and _cost(reply) <= 0)
+
+
+def _cost(reply: Reply) -> Decimal:
+    """What a ceiling has to count: the answer's cost, or the sum of its charges if that is more."""
+    answer = reply.answer
+    return max(answer.cost, total(charge.cost for charge in answer.charges)) if answer else Decimal(0)
 
 
 # The batch
@@ -170,11 +185,13 @@ def _move(
     connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
     if parts and parts.again:
         _split(connection, batch, parts, reply, estimate, who=attempt.worker, now=now)
-    if batch.opted_out and status in _CALLED_AGAIN:
-        settling.withdraw(connection, batch.run_id, batch.opted_out, who=attempt.worker, now=now)
-    if status in _CALLED_AGAIN:
-        return len(parts.refused) if parts else 0
-    return int(batch.size)
+    if status is BatchStatus.ACCEPTED:
+        return queue.bring_back(connection, batch, attempt.number)
+    if status not in _CALLED_AGAIN:
+        return int(batch.size)
+    is_late = batch.status != BatchStatus.SENDING
+    settling.leave_out(connection, batch, who=attempt.worker, now=now, is_late=is_late)
+    return len(parts.refused) if parts else 0
 
 
 def _is_overtaken(batch: Row[Any], attempt: Row[Any], reply: Reply) -> bool:
@@ -207,19 +224,33 @@ def _split(
     now: datetime,
 ) -> None:
     """The people of a refused batch in new batches: who is at fault refused, the others queued where it stood."""
-    new = [_part(batch, numbers, estimate, BatchStatus.QUEUED, "", now) for numbers in parts.again]
+    prices = _shares(batch, parts.again, estimate)
+    new = [
+        _part(batch, numbers, price, BatchStatus.QUEUED, "", now)
+        for numbers, price in zip(parts.again, prices, strict=True)
+    ]
     if parts.refused:
-        new.append(_part(batch, parts.refused, estimate, BatchStatus.REFUSED, reply.reason, now))
+        new.append(_part(batch, parts.refused, None, BatchStatus.REFUSED, reply.reason, now))
     connection.execute(batches.insert(), new)
     sizes = " and ".join(str(one["size"]) for one in new)
     text = f"refused because of a number in it: its {batch.size} people are in new batches of {sizes}"
     events.tell(connection, batch.run_id, EventKind.SPLIT, text, who=who, at=now, batch_id=batch.id)
 
 
+def _shares(batch: Row[Any], parts: Sequence[Sequence[str]], estimate: Estimate) -> list[Decimal | None]:
+    """What the parts should cost, by the prices that the batch has: another worker may have set dearer ones."""
+    own, whole = [estimate(numbers) for numbers in parts], estimate(batch.numbers.split(","))
+    if batch.estimate is None or (whole and whole >= batch.estimate):
+        return own
+    weights = own if whole else [Decimal(len(numbers)) for numbers in parts]
+    with localcontext(prec=100, rounding=ROUND_UP):
+        return [round(batch.estimate * (weight or 0) / (whole or batch.size), 6) for weight in weights]
+
+
 def _part(
     batch: Row[Any],
     numbers: Sequence[str],
-    estimate: Estimate,
+    estimate: Decimal | None,
     status: BatchStatus,
     reason: str,
     now: datetime,
@@ -234,7 +265,7 @@ def _part(
         "status": status,
         "reason": reason,
         "queued_at": now,
-        "estimate": estimate(numbers),
+        "estimate": estimate,
         "split_from": batch.split_from or batch.id,
     }
 

@@ -33,6 +33,7 @@ runs: Final = Table(
     Column("stop_hint", Text),
     Column("max_cost", Exact),  # the ceiling of all its workers; null: none
     Column("max_cost_currency", Text),
+    Column("dearer", Exact),  # how many times its estimate a request turned out to cost, under a ceiling
 )
 
 documents: Final = Table(
@@ -74,7 +75,7 @@ batches: Final = Table(
     Column("cost", Exact),
     Column("split_from", String(24)),  # the batch of the plan that it is a part of, since that one was refused
     Column("settled", String(16)),  # models.Verdict: what a person said of it; null: nobody had to
-    Column("opted_out", JSON),  # reasons by number: who is not to be called if it returns to the queue
+    Column("opted_out", JSON),  # by number: why it is to leave, and after how many attempts it did (null: not yet)
     Index("batches_by_status", "run_id", "status", "ordinal"),
     Index("batches_by_message", "message_id"),
 )
