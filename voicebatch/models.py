@@ -340,6 +340,7 @@ class RunSummary:
     """A run in figures, as the screen, the JSON and the manifest show it.
 
     ``findings`` are sentences about what the provider answered and does not add up; nothing of it is corrected.
+    ``answered`` counts the requests that ``countries`` are about; ``base_url`` is where the run was begun.
     """
 
     run_id: str
@@ -358,6 +359,8 @@ class RunSummary:
     ledger: str
     stop: Stop | None = None
     findings: tuple[str, ...] = ()
+    answered: int = 0
+    base_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,24 @@ def test_a_signal_in_mid_request_lets_it_finish_and_leaves_the_rest_queued_for_r
     assert provider.called == [number(at) for at in range(1, 7)]
 
 
+def test_a_second_signal_leaves_at_once_and_says_how_to_go_on(desk: Desk) -> None:
+    desk.people("people.csv", 6)
+    with provide(act.hold) as provider:
+        process = desk.start("send", "people.csv", "--text", "Bonjour", "--batch-size", "2", "--concurrency", "1",
+                             "--yes", "--base-url", provider.base_url, "--ledger", "own.sqlite")  # fmt: skip
+        until(lambda: provider.requests, "a request arrived")
+        process.signal(signal.SIGINT)
+        process.until_said("Stopping")
+        process.signal(signal.SIGINT)
+        left = process.end()
+        assert left.code == 130
+        line = left.err.splitlines()[-1]
+        assert line.startswith("Left at once. What was in flight may have been sent: it becomes unknown.")
+        resumed = desk.run(*line.partition("Go on: voicebatch ")[2].split(), "--yes", "--json")
+    assert resumed.code == 5
+    assert (resumed.json["rows"]["accepted"], resumed.json["rows"]["unknown"]) == (4, 2)
+
+
 @pytest.mark.parametrize(("number_of_signal", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_the_file_is_read_ends_the_command_at_once(desk: Desk, number_of_signal: int, code: int) -> None:
     lines = "".join(f"A{at},046571{at % 10_000:04d}\n" for at in range(400_000))

@@ -134,6 +134,20 @@ def test_a_refusal_is_exit_4_with_the_others_called(desk: Desk) -> None:
     assert provider.called == [number(2), number(3), number(4)]
 
 
+def test_who_was_refused_is_counted_in_people_however_often_their_request_was_split(desk: Desk) -> None:
+    desk.people("people.csv", 4)
+    bad = (number(1), number(4))
+
+    def choose(provider: Provider, request: act.Request) -> act.Answer | None:
+        return (act.refuse(14) if set(bad) & set(request.numbers) else act.accept)(provider, request)
+
+    with provide(*[choose] * 20) as provider:
+        sent = desk.run("send", "people.csv", "--text", "Bonjour", "--concurrency", "1", "--yes",
+                        "--base-url", provider.base_url, "--json")  # fmt: skip
+    assert sent.code == 4
+    assert sent.error["message"] == "The provider refused 2 people."
+
+
 def test_no_credit_stops_the_run_with_exit_6_and_a_resume_completes_it_once_settled(desk: Desk) -> None:
     desk.people("people.csv", 6)
     with provide(act.accept, act.refuse("NOT_CREDIT")) as provider:
@@ -195,10 +209,13 @@ def test_what_is_unknown_is_said_apart_even_when_the_account_stops_the_run(desk:
         stopped = desk.run("send", "people.csv", "--text", "Bonjour", "--batch-size", "1", "--concurrency", "1",
                            "--yes", "--base-url", provider.base_url, "--ledger", "own.sqlite")  # fmt: skip
     assert stopped.code == 6
+    also = "The outcome of 1 request with 1 person is unknown: voicebatch runs show"
+    assert also in stopped.err
     command = re.search(r"Unknown: 1 request with 1 person, .*: voicebatch (runs show .*)", stopped.out)
     assert command
     shown = desk.run(*command[1].split())
     assert "voicebatch resume" in shown.err
+    assert also not in shown.err
     assert "--as not-sent --requeue --batch ID" in shown.out
     listed = desk.run("runs", "--ledger", "own.sqlite")
     assert "voicebatch runs show RUN --ledger own.sqlite" in listed.err

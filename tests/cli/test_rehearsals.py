@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import signal
+
+import pytest
 
 from tests.cli import provider as act
 from tests.cli.desk import Desk, number, until
@@ -37,6 +41,49 @@ def test_a_run_goes_on_at_the_address_where_it_was_begun_by_the_very_words_of_it
         assert words[3] == "--ledger 'my own.sqlite'"
         resumed = desk.run("resume", words[2], "--ledger", "my own.sqlite", "--yes", "--json")
         assert (resumed.code, resumed.json["rows"]["accepted"]) == (0, 2)
+
+
+def test_another_address_than_the_provider_s_is_said_wherever_the_run_is(desk: Desk) -> None:
+    people = desk.people("people.csv", 3)
+    with provide(act.refuse("11")) as provider:
+        begun = f"It was begun at {provider.base_url}, not at the provider's address."
+        goes = f"It is sent to {provider.base_url}, not to the provider."
+        stopped = desk.answer("y", "send", people, "--text", "Bonjour", "--base-url", provider.base_url)
+        assert stopped.code == 6
+        assert stopped.err.index(goes) < stopped.err.index("Call 3 people now?")
+        assert begun in stopped.out
+        assert begun in desk.run("runs", "show", "latest").out
+        asked = desk.answer("n", "resume", "latest").err
+        assert asked.index(goes) < asked.index("call 3 people now?")
+        assert goes in desk.run("resume", "latest", "--yes").err
+    rehearsed = desk.run("send", people, "--text", "Bonjour", "--yes", "--sandbox")
+    assert rehearsed.code == 0
+    assert "address" not in rehearsed.out + rehearsed.err
+
+
+@pytest.mark.parametrize("command", ["plan", "send"])
+def test_an_address_beside_the_sandbox_is_said_to_be_of_no_use(desk: Desk, command: str) -> None:
+    people, yes = desk.people("people.csv", 3), ("--yes",) if command == "send" else ()
+    with provide() as provider:
+        where = ("--sandbox", "--base-url", provider.base_url)
+        done = desk.run(command, people, "--text", "Bonjour", *where, "--json", *yes)
+        assert (done.code, provider.requests) == (0, [])
+    assert done.err.count("--sandbox has an address of its own: --base-url is not used.") == 1
+    assert "not to the provider" not in done.err
+
+
+def test_the_sandbox_says_how_to_send_to_it_without_touching_the_real_ledger(desk: Desk) -> None:
+    people = desk.people("people.csv", 3)
+    process = desk.start("sandbox", "--port", "0")
+    until(lambda: "Send to it" in process.out.read_text() and process.out.read_text().endswith("\n"), "it is served")
+    key, name, *words = shlex.split(process.out.read_text().splitlines()[-1].replace("FILE", people))
+    assert (key, name) == ("VOICEBATCH_API_KEY=rehearsal", "voicebatch")
+    sent = desk.run(*words, "--yes", "--json", VOICEBATCH_API_KEY="rehearsal")
+    process.signal(signal.SIGINT)
+    process.end()
+    assert (sent.code, sent.json["rows"]["accepted"]) == (0, 3)
+    assert sent.json["ledger"].endswith("rehearsal.sqlite")
+    assert not (desk.home / "data").exists()
 
 
 def test_who_opts_out_after_a_stop_is_not_called_by_the_same_command(desk: Desk) -> None:

@@ -86,6 +86,21 @@ def test_an_operator_settles_what_is_unknown_and_everybody_is_called_once(office
     reason = office.desk.recipients(done.json["report_dir"])[2]["reason"]
     assert reason == "settled as sent by Zoé: looked on the platform"
     assert office.show()["unknown"] == []
+    (line,) = done.json["countries"]
+    (total,) = [line for line in office.desk.run("runs", "show", "latest").out.splitlines() if line[:5] == "Total"]
+    assert int(total.split()[1]) == line["requests"] == 2
+
+
+def test_a_wrong_verdict_is_corrected_by_the_same_command_until_the_people_are_called_again(office: Office) -> None:
+    called, missed = office.batch(2), office.batch(4)
+    office.resolve("--as", "not-sent", "--requeue", "--batch", called, *REASON)
+    office.resolve("--as", "sent", "--batch", missed, *REASON)
+    assert office.resolve("--as", "sent", "--batch", called, *REASON).code == 0
+    assert office.resolve("--as", "not-sent", "--requeue", "--batch", missed, *REASON).code == 0
+    assert office.resolve("--as", "sent", "--yes", *REASON).code == 0
+    assert office.resume().json["rows"]["accepted"] == 8
+    assert Counter(office.provider.called) == Counter(number(at) for at in range(1, 9))
+    assert office.resolve("--as", "not-sent", "--batch", missed, *REASON).code == 2
 
 
 def test_what_was_not_sent_is_left_out_until_somebody_queues_it_after_all(office: Office) -> None:
@@ -99,6 +114,8 @@ def test_what_was_not_sent_is_left_out_until_somebody_queues_it_after_all(office
 
 
 def test_all_that_is_unknown_is_asked_about_by_requests_and_people(office: Office) -> None:
+    again = office.desk.answer("n", "resolve", "latest", "--as", "not-sent", "--requeue", *REASON)
+    assert "Settle 3 requests with 6 people as not-sent, and queue them to be called again?" in again.err
     how = ("resolve", "latest", "--as", "sent", *REASON)
     no = office.desk.answer("n", *how)
     assert no.code == 2
@@ -138,6 +155,18 @@ def test_a_batch_that_is_not_unknown_is_refused_with_all_the_others(shared_offic
     assert refused.code == 2
     assert "accepted" in refused.error["message"]
     assert len(shared_office.show()["unknown"]) == 3
+
+
+def test_the_story_names_who_settled_something_once(office: Office) -> None:
+    settle = ("--who", "Zoé Martin", "--reason", "by phone: no", "--batch")
+    office.resolve("--as", "sent", *settle, office.batch(2))
+    office.resolve("--as", "not-sent", "--requeue", *settle, office.batch(4))
+    shown = [line for line in office.desk.run("runs", "show", "latest").out.splitlines() if " settled " in line]
+    assert [line.count("Zoé Martin") for line in shown] == [1, 1]
+    assert [line.rstrip().rpartition(" settled as ")[2] for line in shown] == [
+        "sent: by phone: no",
+        "not-sent and queued again: by phone: no",
+    ]
 
 
 def test_a_batch_that_is_named_twice_is_settled_once(office: Office) -> None:
@@ -194,11 +223,31 @@ def test_a_worker_that_was_killed_is_told_as_lost_with_what_it_left(desk: Desk) 
         until(lambda: provider.requests, "a request arrived")
         process.signal(signal.SIGKILL)
         process.end()
-        assert "Requests under way:" in desk.run("runs", "show", "latest").out
         reported = desk.run("report", "latest", "--json").json["report_dir"]
         assert desk.recipients(reported)[2]["reason"] == "its request is under way"
+        shown = desk.run("runs", "show", "latest").out
+        assert "Requests under way:" not in shown
+        assert "Requests whose outcome is unknown:" in shown
+        assert "1 unknown" in shown
         settled = desk.run("resolve", "latest", "--as", "sent", "--yes", *REASON, "--json")
     assert (settled.code, settled.json["rows"]["accepted"], settled.json["rows"]["queued"]) == (0, 1, 1)
     shown = desk.run("runs", "show", "latest").out
     assert "the process that sent it ended" in shown
     assert " lost " in shown
+
+
+def test_while_a_request_is_under_way_there_is_nothing_to_settle_but_to_wait(desk: Desk) -> None:
+    desk.people("people.csv", 2)
+    with provide(act.hold) as provider:
+        process = desk.start("send", "people.csv", "--text", "Bonjour", "--yes", "--base-url", provider.base_url)
+        until(lambda: provider.requests, "a request arrived")
+        refused = desk.run("resolve", "latest", "--as", "sent", "--yes", *REASON, "--json")
+        shown = desk.run("runs", "show", "latest")
+        provider.release.set()
+        assert process.end().code == 0
+    assert refused.code == 2
+    assert "1 request with 2 people is under way" in refused.error["message"]
+    assert "Wait for the answer" in refused.error["hint"]
+    assert "Requests under way:" in shown.out
+    assert "running. 2 rows: 2 under way or unknown." in shown.out
+    assert "voicebatch resolve" not in shown.out + shown.err

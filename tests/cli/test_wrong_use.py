@@ -125,3 +125,21 @@ def test_a_name_that_is_too_long_and_an_address_that_is_none_are_a_wrong_use(des
 def test_a_list_of_people_given_as_the_schema_is_not_quoted(desk: Desk) -> None:
     people = desk.people("people.csv", 1)
     assert desk.run("plan", people, "--text", "x", "--schema", people).code == 2
+
+
+def test_a_list_of_runs_says_that_there_is_no_ledger_yet(desk: Desk) -> None:
+    listed = desk.run("runs", "--ledger", "nowhere/x.sqlite")
+    assert listed.code == 0
+    assert "There is no ledger" in listed.err
+    assert "nowhere/x.sqlite" in listed.err
+    assert not (desk.home / "nowhere").exists()
+
+
+def test_a_rehearsal_that_is_looked_for_among_the_calls_is_found_by_the_hint(desk: Desk) -> None:
+    desk.people("people.csv", 2)
+    rehearsed = desk.run(*SEND, "--sandbox", "--json").json["run_id"]
+    missed = desk.run("runs", "show", rehearsed, "--json")
+    assert missed.code == 2
+    assert "add --sandbox" in missed.error["hint"]
+    assert desk.run("runs", "show", rehearsed, "--sandbox").code == 0
+    assert "add --sandbox" not in desk.run("runs", "show", "zz", "--sandbox").err

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from voicebatch import wire
 from voicebatch.errors import VoicebatchError
 from voicebatch.models import CountryTotal, RunStatus, RunSummary, people
 from voicebatch.pricing import money
@@ -103,11 +104,20 @@ def print_summary(summary: RunSummary, common: Common) -> None:
         print_table(country_table(summary))
     if summary.sandbox:
         click.echo("A rehearsal in the sandbox: nobody was called, and nothing was charged.")
-    rows = [f"{count} {name}" for name, count in asdict(summary.rows).items() if count and name != "total"]
+    names = {"unknown": "under way or unknown"} if summary.status is RunStatus.RUNNING else {}
+    counts = asdict(summary.rows)
+    rows = [f"{count} {names.get(name, name)}" for name, count in counts.items() if count and name != "total"]
     click.echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
+    if is_elsewhere(summary.base_url):
+        click.echo(f"It was begun at {summary.base_url}, not at the provider's address.")
     click.echo(f"Reports: {summary.report_dir}")
     for line in _to_look_at(summary):
         click.echo(common.typeable(line))
+
+
+def is_elsewhere(base_url: str | None) -> bool:
+    """Whether this is another address than the provider's. A rehearsal in the sandbox has none."""
+    return (base_url or wire.BASE_URL).rstrip("/") != wire.BASE_URL
 
 
 def _to_look_at(summary: RunSummary) -> Iterator[str]:
@@ -131,7 +141,7 @@ def country_table(summary: RunSummary) -> Table:
     messages = sum(line.messages for line in summary.countries)
     cost = f"{money(summary.cost or Decimal(0))} {summary.currency}"
     lines.add_section()
-    lines.add_row("Total", "", str(summary.requests.accepted), str(messages), cost, _clock(summary.total_seconds))
+    lines.add_row("Total", "", str(summary.answered), str(messages), cost, _clock(summary.total_seconds))
     return lines
 
 

@@ -48,6 +48,7 @@ def show_plan(files: tuple[str, ...], how: dict[str, Any], *, common: options.Co
     from voicebatch import app
     from voicebatch.cli import output, progress
 
+    settle_address(how)
     message = message_from(how)
     refuse_known(files, message, how)
     with progress.shown(quiet=common.quiet) as on_progress:
@@ -57,6 +58,15 @@ def show_plan(files: tuple[str, ...], how: dict[str, Any], *, common: options.Co
         output.print_json(output.summary_json(made.summary()))
     else:
         print_plan(made)
+
+
+def settle_address(how: dict[str, Any]) -> None:
+    """A rehearsal goes to a sandbox of its own, wherever the options point."""
+    from voicebatch.cli import output
+
+    if how["sandbox"] and how["base_url"]:
+        output.say("--sandbox has an address of its own: --base-url is not used.")
+        how["base_url"] = None
 
 
 def message_from(how: dict[str, Any]) -> Message:

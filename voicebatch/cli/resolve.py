@@ -33,13 +33,18 @@ _NOTHING: Final = "Nothing was settled."
 @options.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @options.common
 def resolve(run: str, *, verdict: str, yes: bool, common: options.Common, **how: Any) -> None:
-    """Settle what is unknown of RUN, on your word. RUN is an id, its beginning, or latest."""
+    """Settle what is unknown of RUN, on your word. RUN is an id, its beginning, or latest.
+
+    A wrong verdict is corrected by the same command with --batch and the other --as, until its people are called again.
+    """
     from voicebatch import app
 
     _check(verdict, how)
     run_id = app.run_id_of(run, ledger=common.ledger, sandbox=how["sandbox"])
     story = app.story_of(run_id, ledger=common.ledger, sandbox=how["sandbox"], give_up_lost=True)
-    how["batch_ids"] = _meant(story, how["batch_ids"]) or _all_unknown(story, run_id, verdict, yes=yes)
+    how["batch_ids"] = _meant(story, how["batch_ids"]) or _all_unknown(
+        story, run_id, verdict, requeue=how["requeue"], yes=yes
+    )
     reason = how.pop("reason")
     _, summary = app.resolve(run_id, Verdict(verdict), why=reason, ledger=common.ledger, **how)
     settled = list({one.batch_id: one for one in story.attempts if one.batch_id in how["batch_ids"]}.values())
@@ -66,17 +71,30 @@ def _meant(story: Story, names: Sequence[str]) -> list[str]:
     return sorted({ids[0] if len(ids) == 1 else name for name, ids in zip(names, found, strict=True)})
 
 
-def _all_unknown(story: Story, run_id: str, verdict: str, *, yes: bool) -> list[str]:
+def _all_unknown(story: Story, run_id: str, verdict: str, *, requeue: bool, yes: bool) -> list[str]:
     """The batches that are unknown now: what becomes so after the question was not asked about."""
     unknown = story.unknown
     if not unknown:
-        raise UsageError(f"Nothing of run {run_id} is unknown: there is nothing to settle.")
+        raise _nothing_unknown(story, run_id)
     refuse_unasked(yes=yes, otherwise=_NOTHING)
     if not yes:
         for one in unknown:
             output.say(f"Batch {one.batch_id}: {models.people(one.people)}, left {output.local(one.started_at)}")
-        ask(f"Settle {_counted(unknown)} as {verdict}?", otherwise=_NOTHING)
+        again = ", and queue them to be called again" if requeue else ""
+        ask(f"Settle {_counted(unknown)} as {verdict}{again}?", otherwise=_NOTHING)
     return [one.batch_id for one in unknown]
+
+
+def _nothing_unknown(story: Story, run_id: str) -> UsageError:
+    under_way = [one for one in story.attempts if one.ended_at is None]
+    if not under_way:
+        return UsageError(f"Nothing of run {run_id} is unknown: there is nothing to settle.")
+    are = "is" if len(under_way) == 1 else "are"
+    return UsageError(
+        f"Nothing of run {run_id} is unknown, but {_counted(under_way)} {are} under way. {_NOTHING}",
+        hint="Wait for the answer. If its worker is gone, this command sees it at once on the worker's machine, and on "
+        "another one when its lease ends: two minutes after it left, unless --timeout was another.",
+    )
 
 
 def _counted(requests: Sequence[Attempt]) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from voicebatch.cli import options
-from voicebatch.errors import UnknownError
+from voicebatch.errors import LedgerError, UnknownError, UsageError
 from voicebatch.models import RunStatus
+
+if TYPE_CHECKING:
+    from voicebatch.models import Story
 
 
 @click.group(invoke_without_command=True)
@@ -28,7 +33,18 @@ def runs(context: click.Context, *, sandbox: bool, common: options.Common) -> No
         if any(summary.rows.unknown and summary.status is not RunStatus.RUNNING for summary in summaries):
             output.say(common.typeable("What is unknown, and what to do: voicebatch runs show RUN"))
     else:
-        output.say("No runs yet." + ("" if sandbox else " Rehearsals have their own ledger: voicebatch runs --sandbox"))
+        there = "" if sandbox else " Rehearsals have their own ledger: voicebatch runs --sandbox"
+        output.say(f"No runs yet.{_no_ledger(common.ledger, sandbox=sandbox)}{there}")
+
+
+def _no_ledger(ledger: str | None, *, sandbox: bool) -> str:
+    from voicebatch import app
+
+    try:
+        with app.opened(ledger or app.default_ledger(sandbox=sandbox), create=False):
+            return ""
+    except UsageError as error:
+        return f" {error.message}"
 
 
 @runs.command
@@ -43,8 +59,9 @@ def show(context: click.Context, run: str, *, sandbox: bool, common: options.Com
     from voicebatch.pipeline.running import failure
 
     sandbox = sandbox or bool(context.parent and context.parent.params["sandbox"])
-    summary = app.summary_of(run, ledger=common.ledger, sandbox=sandbox)
-    told = app.story_of(summary.run_id, ledger=common.ledger, sandbox=sandbox)
+    run_id = _find(run, common.ledger, sandbox=sandbox)
+    told = _story(run_id, common.ledger, sandbox=sandbox)
+    summary = app.summary_of(run_id, ledger=common.ledger, sandbox=sandbox)
     if common.as_json:
         output.print_json({**output.summary_json(summary), "story": story.story_json(told)})
         return
@@ -52,5 +69,26 @@ def show(context: click.Context, run: str, *, sandbox: bool, common: options.Com
     story.print_story(told, summary.run_id, common)
     if error := failure(summary):
         output.say(error.message)
-    if error and not isinstance(error, UnknownError):  # the story says what to do with those
-        output.say(common.typeable(error.hint))
+    if error and not isinstance(error, UnknownError):  # the story says what to do with what is unknown
+        output.say(common.typeable(error.hint.partition("\n")[0]))
+
+
+def _find(run: str, ledger: str | None, *, sandbox: bool) -> str:
+    from voicebatch import app
+
+    try:
+        return app.run_id_of(run, ledger=ledger, sandbox=sandbox)
+    except UsageError as error:
+        if not sandbox:
+            error.hint += "\nRehearsals have their own ledger: if it was one, add --sandbox"
+        raise
+
+
+def _story(run_id: str, ledger: str | None, *, sandbox: bool) -> Story:
+    """What a worker that is gone left under way is unknown from now on, if the ledger can be written."""
+    from voicebatch import app
+
+    try:
+        return app.story_of(run_id, ledger=ledger, sandbox=sandbox, give_up_lost=True)
+    except LedgerError:
+        return app.story_of(run_id, ledger=ledger, sandbox=sandbox)

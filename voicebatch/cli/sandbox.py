@@ -30,7 +30,11 @@ def sandbox(host: str, port: int, rate: str, answer_delay: float, *, common: opt
             output.print_json({"base_url": served.base_url})
         else:
             click.echo(f"The sandbox is at {served.base_url}; who was called: {served.base_url[:-3]}/sandbox/calls")
-            click.echo(f"Send to it: voicebatch send FILE --text … --base-url {served.base_url}")
+            click.echo("Send to it, with any made-up key and a ledger of its own:")
+            click.echo(
+                "  VOICEBATCH_API_KEY=rehearsal voicebatch send FILE --text … "
+                f"--base-url {served.base_url} --ledger rehearsal.sqlite"
+            )
         sys.stdout.flush()
         _wait(received.stop)
 

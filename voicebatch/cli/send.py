@@ -18,6 +18,7 @@ from voicebatch.cli.plan import (
     make_plan,
     message_from,
     print_plan,
+    settle_address,
     show_plan,
     warn_of_unreadable,
 )
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 SEND = ("base_url", "sandbox", "rate", "concurrency", "timeout")
 _NOTHING: Final = "Nothing was sent."
+_LEFT_AT_ONCE: Final = (
+    "Left at once. What was in flight may have been sent: it becomes unknown. Go on: voicebatch resume {}"
+)
 
 
 @click.command
@@ -63,8 +67,9 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     if not how["yes"]:
         print_plan(made, on_stderr=common.as_json)
         _show_ceiling(how["max_cost"], made)
+        _show_address(how["base_url"])
         ask(f"Call {models.people(made.counts.queued)} now?", otherwise=_NOTHING)
-    _finish(lambda **more: app.send(made, **more), how, common)
+    _finish(lambda **more: app.send(made, **more), made.run_id, how, common)
 
 
 @click.command
@@ -87,6 +92,7 @@ def _check(how: dict[str, Any]) -> None:
 
     refuse_unasked(yes=how["yes"], otherwise=_NOTHING)
     how["max_cost"] = _amount(how["max_cost"])
+    settle_address(how)
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
 
 
@@ -99,7 +105,7 @@ def _resume(run: str, how: dict[str, Any], common: options.Common) -> None:
     warn_of_unreadable(left.opt_outs)
     _ask_to_resume(left, how)
     # By its id: while we asked, another run may have become the latest one.
-    _finish(lambda **more: app.resume(left.run_id, out=how["out"], **what, **more), how, common)
+    _finish(lambda **more: app.resume(left.run_id, out=how["out"], **what, **more), left.run_id, how, common)
 
 
 def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
@@ -109,11 +115,13 @@ def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
     people = models.people(left.people)
     if how["yes"]:
         output.say(f"Run {left.run_id} goes on with {people} still queued.")
+        _show_address(how["base_url"] or left.base_url)
         return
     output.say(f"Run {left.run_id}: {people} still queued, in {output.counted(left.requests, 'request')}, "
                f"all out by {finish_words(left.earliest_finish)}")  # fmt: skip
     output.say(f"Estimated cost: {cost_words(left.prices, left.messages_by_code)}")
     _show_ceiling(how["max_cost"], left, left.charged)
+    _show_address(how["base_url"] or left.base_url)
     ask(f"Run {left.run_id}: call {people} now?", otherwise=_NOTHING)
 
 
@@ -126,6 +134,11 @@ def _show_ceiling(max_cost: Decimal | None, to_send: Plan | Outlook, charged: De
     check_prices(to_send.prices, to_send.messages_by_code)
     so_far = f" for the whole run, of which {money(charged)} is charged already" if charged else ""
     output.say(f"Ceiling: {money(max_cost)} {to_send.prices.currency or 'EUR'}{so_far}")
+
+
+def _show_address(base_url: str | None) -> None:
+    if output.is_elsewhere(base_url):
+        output.say(f"It is sent to {base_url}, not to the provider.")
 
 
 def _warn_of_another_plan(run: Run, how: dict[str, Any]) -> None:
@@ -146,12 +159,13 @@ def _warn_of_another_plan(run: Run, how: dict[str, Any]) -> None:
         output.say(f"Run {run.id} is planned already, so these options change nothing: {', '.join(others)}.")
 
 
-def _finish(work: Callable[..., RunSummary], how: dict[str, Any], common: options.Common) -> None:
+def _finish(work: Callable[..., RunSummary], run_id: str, how: dict[str, Any], common: options.Common) -> None:
     """Does the sending and prints how it ended; raises what the exit code comes from."""
     from voicebatch.cli import progress, signals
 
     settings = {name: how[name] for name in (*SEND, "max_cost", "api_key")}
-    with signals.stopping() as received, progress.shown(quiet=common.quiet) as on_progress:
+    last_words = common.typeable(_LEFT_AT_ONCE.format(run_id))
+    with signals.stopping(last_words) as received, progress.shown(quiet=common.quiet) as on_progress:
         summary = work(stop=received.stop, on_progress=on_progress, **settings)
     error = _error(summary, received.number)
     if not common.as_json:
@@ -163,13 +177,13 @@ def _finish(work: Callable[..., RunSummary], how: dict[str, Any], common: option
 
 
 def _error(summary: RunSummary, signal_number: int | None) -> VoicebatchError | None:
-    from voicebatch.pipeline.running import failure
+    from voicebatch.pipeline.running import failure, with_unknown
 
     if signal_number is None or not summary.rows.queued:
         return failure(summary)
     error = Interrupted(
         f"Interrupted, with {models.people(summary.rows.queued)} still queued. What was in flight is recorded.",
-        hint=f"Go on: voicebatch resume {summary.run_id}",
+        hint=with_unknown(f"Go on: voicebatch resume {summary.run_id}", summary),
         signal_number=signal_number,
     )
     error.summary = summary

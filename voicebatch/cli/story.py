@@ -105,7 +105,8 @@ def _events(events: Sequence[Event]) -> Table:
     lines = output.table("At", "", "Batch", "Who", "")
     for event in events[-_MOST_EVENTS:]:
         word, batch = _WORDS.get(event.kind, event.kind), (event.batch_id or "")[:_ID]
-        lines.add_row(output.local(event.at), word, batch, said(worker_name(event.who)), said(event.text, _local))
+        text = event.text.replace(f" by {event.who}:", ":", 1)  # who it was stands in the column before
+        lines.add_row(output.local(event.at), word, batch, said(worker_name(event.who)), said(text, _local))
     return lines
 
 

@@ -19,7 +19,10 @@ from voicebatch.pricing import Prices, total
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What is queued, without who is on the opt-out lists. ``charged`` is what the run has cost so far."""
+    """What is queued, without who is on the opt-out lists. ``charged`` is what the run has cost so far.
+
+    ``base_url`` is where the run was begun, empty for a rehearsal.
+    """
 
     run_id: str
     people: int
@@ -29,6 +32,7 @@ class Outlook:
     charged: Decimal
     earliest_finish: datetime
     opt_outs: Sequence[OptOutList]
+    base_url: str
 
 
 def look_ahead(
@@ -55,4 +59,5 @@ def look_ahead(
         charged=total(answer.cost for answer in ledger.answers(run.id)),
         earliest_finish=earliest_finish(requests, ledger.usages(limiter, limits, now=now), now),
         opt_outs=opt_outs,
+        base_url=run.base_url,
     )

@@ -165,6 +165,8 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         ledger=str(ledger),
         stop=stop,
         findings=(*_without_cost(rows, answers), *find_faults(answers)),
+        answered=len(answers),
+        base_url=run.base_url,
     )
 
 
@@ -186,31 +188,38 @@ def _status(rows: RowCounts, stop: Stop | None, *, sending: bool, at_work: bool)
 
 def failure(summary: RunSummary) -> VoicebatchError | None:
     """What a run that did not end with everyone accepted amounts to, as an error; ``None`` when it did."""
-    stop, run, rows, requests = summary.stop, summary.run_id, summary.rows, summary.requests
+    stop, run, rows = summary.stop, summary.run_id, summary.rows
     if summary.status is RunStatus.RUNNING:
         error: VoicebatchError = GuardError(
             f"Somebody is still sending run {run}.", hint=f"If nothing works on it any more: voicebatch resume {run}"
         )
     elif stop and rows.queued:
-        error = _STOPS[stop.kind](stop.message, hint=stop.hint.replace("RUN", run))
+        error = _STOPS[stop.kind](stop.message, hint=with_unknown(stop.hint.replace("RUN", run), summary))
     elif rows.queued:
-        error = GuardError(f"Still queued: {people(rows.queued)}.", hint=f"Go on: voicebatch resume {run}")
+        hint = with_unknown(f"Go on: voicebatch resume {run}", summary)
+        error = GuardError(f"Still queued: {people(rows.queued)}.", hint=hint)
     elif rows.unknown:
         error = UnknownError(
-            f"The outcome of {_requests(requests.unknown)} with {people(rows.unknown)} is unknown: they may have been "
-            "called. They are not sent again.",
+            f"{_unknown_words(summary)}: they may have been called. They are not sent again.",
             hint=f"Which they are: voicebatch runs show {run}, and the rows with status unknown in "
             f"{Path(summary.report_dir) / 'recipients.csv'}\n{how_to_settle(run)}",
         )
     elif rows.refused:
         error = RefusedError(
-            f"The provider refused {_requests(requests.refused)} with {people(rows.refused)}.",
+            f"The provider refused {people(rows.refused)}.",
             hint=f"The reasons are in {Path(summary.report_dir) / 'recipients.csv'}",
         )
     else:
         return None
     error.summary = summary
     return error
+
+
+def with_unknown(hint: str, summary: RunSummary) -> str:
+    """The hint, and below it what is unknown besides; nothing of what is only under way."""
+    if not summary.rows.unknown or summary.status is RunStatus.RUNNING:
+        return hint
+    return f"{hint}\n{_unknown_words(summary)}: voicebatch runs show {summary.run_id}"
 
 
 def how_to_settle(run: str) -> str:
@@ -222,8 +231,10 @@ def how_to_settle(run: str) -> str:
     )
 
 
-def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"
+def _unknown_words(summary: RunSummary) -> str:
+    count = summary.requests.unknown
+    requests = f"{count} request{'' if count == 1 else 's'}"
+    return f"The outcome of {requests} with {people(summary.rows.unknown)} is unknown"
 
 
 def write_reports(run: Run, ledger: Ledger, folder: Path, summary: RunSummary, *, now: datetime) -> None:
