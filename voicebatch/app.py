@@ -24,22 +24,23 @@ from voicebatch.errors import InputError, UsageError
 from voicebatch.ledger import Ledger, Run, Worker, show_url
 from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary, Story, Verdict
 from voicebatch.pacing import parse_duration, parse_rate
-from voicebatch.pipeline import planning, running, validating
+from voicebatch.pipeline import running
 from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
 from voicebatch.pipeline.outlook import Outlook, look_ahead
 from voicebatch.pipeline.plan import Plan, estimate_batch
+from voicebatch.pipeline.prices import read_prices
 from voicebatch.pricing import Prices
 from voicebatch.provider import Provider, check_base_url
 from voicebatch.reports.cells import make_folder
 from voicebatch.schedules import read_schedule
 from voicebatch.sending import Clock, Sender
 from voicebatch.settings import InputOptions, MaxInvalid, PlanOptions
-from voicebatch.validation import Rules, Schema, load_schema
 
 if TYPE_CHECKING:
     import requests
 
     from voicebatch.pipeline.validating import Validation
+    from voicebatch.validation import Rules, Schema
 
 Paths = Sequence[str | os.PathLike[str]]
 OnProgress = Callable[[Progress], None]
@@ -99,6 +100,8 @@ def validate(
     The result counts the rows and lists every fault. Raises ``UsageError`` for wrong options and ``InputError`` for
     an input that is no table; too many bad rows are in the result's ``error``.
     """
+    from voicebatch.pipeline import validating
+
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
     loaded = read_schema(inputs.schema)
     return validating.validate(
@@ -145,6 +148,8 @@ def plan(
     not be sent (too many bad rows, nobody to call), if so. Raises ``UsageError`` for wrong options, and for a key that
     was used for other content; ``InputError`` for an input that is no table or lacks a column.
     """
+    from voicebatch.pipeline import planning
+
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
     options = PlanOptions(
         suppress=tuple(_paths(suppress)),
@@ -259,7 +264,7 @@ def resume(
     Otherwise as ``send``.
     """
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        prices = planning.read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox)
+        prices = read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox)
         found = book.find(run)
         running.check_kind(found, sandbox=sandbox)
         how = _Sending(
@@ -339,6 +344,8 @@ def existing_run(
 
     Raises ``UsageError`` when the key stands for other content.
     """
+    from voicebatch.pipeline import planning
+
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
     loaded = read_schema(inputs.schema)
     identity = planning.identify(_paths(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
@@ -406,7 +413,7 @@ def outlook_of(
         return look_ahead(
             found,
             book,
-            prices=planning.read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox),
+            prices=read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox),
             opt_outs=_read_opt_outs(suppress, found),
             limits=_limits(found.channel, rate),
             limiter=_limiter(found.channel, SANDBOX_HOST if sandbox else base_url or found.base_url),
@@ -455,6 +462,8 @@ def read_schema(path: Path | None) -> LoadedSchema:
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise UsageError(f"The schema {source} cannot be read: {error}.", hint="Check the path.") from error
+    from voicebatch.validation import load_schema
+
     return LoadedSchema(schema=load_schema(text, name=str(path) if path else "recipients.yaml"), text=text)
 
 
@@ -610,7 +619,7 @@ def _limits(channel: Channel, rate: str | None) -> tuple[RateLimit, ...]:
 
 
 def _limiter(channel: Channel, base_url: str) -> str:
-    """What shares a rate limit: the requests of a channel to one host, by any of its names, of every run on the ledger."""
+    """What shares a rate limit: the requests of a channel to one host, by any name of it, of every run on a ledger."""
     parts = urlsplit(base_url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     host = (parts.hostname or "").rstrip(".")
@@ -623,6 +632,8 @@ def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:
 
 
 def _rules(region: str, extra_lang: Sequence[str], now: datetime) -> Rules:
+    from voicebatch.validation import Rules
+
     return Rules(
         phones=lambda cells, own_region: phones.normalise(cells, region=own_region or region).faults,
         languages=(*wire.LANGUAGES, *(one.lower() for one in extra_lang)),

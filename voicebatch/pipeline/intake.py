@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch import headers, phones, readers
-from voicebatch.errors import InputError
-from voicebatch.models import Fault, Message, Progress, RowCounts
+from voicebatch.models import Fault, Message, Progress
 from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.writing import MessageWriter
 from voicebatch.reports.rejected import RejectedRow
-from voicebatch.settings import InputOptions, MaxInvalid
+from voicebatch.settings import InputOptions
 from voicebatch.validation import Rules, Schema, Validator
 
 if TYPE_CHECKING:
@@ -230,14 +229,4 @@ def _input_file(taken: _Taken) -> InputFile:
         header=taken.source.header,
         phone_column=taken.phone_column,
         rows=sum(len(numbers) for numbers in taken.row),
-    )
-
-
-def too_many_bad_rows(counts: RowCounts, max_invalid: MaxInvalid, folder: Path) -> InputError | None:
-    """The error of an input with more bad rows than are let pass."""
-    if max_invalid.allows(counts.rejected, counts.total):
-        return None
-    return InputError(
-        f"{counts.rejected} of {counts.total} rows are bad, more than --max-invalid {max_invalid} allows.",
-        hint=f"Their reasons are in {folder / 'rejected.csv'}. Correct the file, or allow more: --max-invalid",
     )

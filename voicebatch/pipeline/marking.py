@@ -12,12 +12,13 @@ import numpy as np
 from voicebatch import suppression
 from voicebatch.ledger import Ledger
 from voicebatch.models import BatchStatus, RowStatus
-from voicebatch.pipeline.intake import Intake
 from voicebatch.pipeline.opt_outs import OptOutList
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from voicebatch.pipeline.intake import Intake
 
 _WORDS: Final = {
     BatchStatus.QUEUED: "is queued in",

@@ -28,7 +28,6 @@ from voicebatch.models import (
     digest,
 )
 from voicebatch.pacing import Usage, earliest_finish
-from voicebatch.pipeline.intake import Intake, too_many_bad_rows
 from voicebatch.pipeline.marking import STATUSES
 from voicebatch.pipeline.numbers import by_calling_code, e164_texts
 from voicebatch.pipeline.opt_outs import OptOutList
@@ -39,6 +38,8 @@ from voicebatch.settings import BATCH_ROWS, MaxInvalid
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from voicebatch.pipeline.intake import Intake
 
 RUN_ID_LENGTH: Final = 12
 
@@ -247,3 +248,13 @@ class Plan:
 def estimate_batch(prices: Prices, numbers: Sequence[str]) -> Decimal | None:
     """What one request costs at these prices."""
     return prices.estimate(by_calling_code(pa.array(numbers, pa.string()))) if prices.units else None
+
+
+def too_many_bad_rows(counts: RowCounts, max_invalid: MaxInvalid, folder: Path) -> InputError | None:
+    """The error of an input with more bad rows than are let pass."""
+    if max_invalid.allows(counts.rejected, counts.total):
+        return None
+    return InputError(
+        f"{counts.rejected} of {counts.total} rows are bad, more than --max-invalid {max_invalid} allows.",
+        hint=f"Their reasons are in {folder / 'rejected.csv'}. Correct the file, or allow more: --max-invalid",
+    )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from voicebatch import readers
-from voicebatch.errors import InputError, UsageError
 from voicebatch.ledger import Ledger
 from voicebatch.models import Channel, Message, Progress, RateLimit, digest
 from voicebatch.pacing import Usage
@@ -18,8 +17,8 @@ from voicebatch.pipeline.intake import Intake, take_in
 from voicebatch.pipeline.marking import Marks
 from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
 from voicebatch.pipeline.plan import Identity, Plan
+from voicebatch.pipeline.prices import read_prices
 from voicebatch.pipeline.writing import MessageWriter
-from voicebatch.pricing import Prices, parse_price_table
 from voicebatch.reports.manifest import versions
 from voicebatch.settings import InputOptions, PlanOptions
 from voicebatch.validation import Rules, Schema
@@ -103,18 +102,6 @@ def identify(
     hashes = [readers.sha256(path) for path in files]
     content = digest(hashes, message.id, schema_sha256, options.limit, selected)
     return Identity(key=options.key or content, content=content)
-
-
-def read_prices(table: Path | None, ledger: Ledger | None, *, sandbox: bool) -> Prices:
-    """From the price table if there is one, else what the provider charged before."""
-    if table:
-        if not table.exists():
-            raise UsageError(f"There is no price table {table}.", hint="Check the path: --price-table PATH")
-        try:
-            return parse_price_table(table.read_text(encoding="utf-8-sig"), name=str(table))
-        except (OSError, UnicodeError) as error:
-            raise InputError(f"The price table {table} cannot be read: {error}.") from error
-    return ledger.unit_costs(sandbox=sandbox) if ledger else Prices()
 
 
 def _manifest(

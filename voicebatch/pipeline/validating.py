@@ -12,7 +12,8 @@ import numpy as np
 from voicebatch import readers
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Progress, RowCounts, digest
-from voicebatch.pipeline.intake import InputFile, take_in, too_many_bad_rows
+from voicebatch.pipeline.intake import InputFile, take_in
+from voicebatch.pipeline.plan import too_many_bad_rows
 from voicebatch.reports.cells import make_folder, write_bytes
 from voicebatch.reports.rejected import rejected_csv
 from voicebatch.settings import InputOptions, MaxInvalid

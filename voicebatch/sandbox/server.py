@@ -95,6 +95,7 @@ def _served(app: Any, listener: socket.socket, leaving: threading.Event) -> Iter
 
 
 def _silence() -> None:
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request may wait for a thread
     logger = logging.getLogger("waitress")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
