@@ -27,7 +27,7 @@ demo: .venv/.installed  ## Set up, send sample_data/ to the built-in sandbox, pr
 	  --suppress sample_data/opposition.csv --sandbox --yes --out $(DEMO) --ledger $(DEMO)/ledger.sqlite
 
 test: .venv/.installed-dev  ## Set up, then run all tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 crash: .venv/.installed-dev  ## Kill -9 four workers KILLS times on each ledger, and at every single step
 	VOICEBATCH_KILLS=$(KILLS) $(BIN)/pytest -m crash tests/crash --numprocesses 2 --dist load
