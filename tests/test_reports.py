@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -238,24 +237,12 @@ def test_a_run_without_charges_has_a_header_and_the_same_parquet_types(tmp_path:
 # Recipients
 
 
-@dataclass(frozen=True)
-class Line:
-    file: int
-    row: int
-    phone: str | None
-    status: RowStatus
-    reason: str
-    batch_id: str | None = None
-    campaign_id: str | None = None
-    accepted_at: datetime | None = None
-
-
 def test_recipients_have_a_line_for_every_row(tmp_path: Path) -> None:
-    lines = [
-        Line(0, 2, "+33600000000", RowStatus.ACCEPTED, "", "b1", "c1", NOW),
-        Line(1, 7, None, RowStatus.REJECTED, "=cmd"),
-    ]
-    written = write_recipients(tmp_path, "r1", ["a.csv", "b.csv"], lines, calling_code=lambda number: number[1:3])
+    columns = (
+        (0, 1), (2, 7), ("+33600000000", None), (RowStatus.ACCEPTED, RowStatus.REJECTED), ("", "=cmd"), ("b1", None),
+        ("c1", None), (NOW, None),
+    )  # fmt: skip
+    written = write_recipients(tmp_path, "r1", ["a.csv", "b.csv"], [columns], calling_codes=lambda _: ["33", None])
     assert written == {RowStatus.ACCEPTED: 1, RowStatus.REJECTED: 1}
     assert table((tmp_path / "recipients.csv").read_text(encoding="utf-8"))[1:] == [
         ["a.csv", "2", "+33600000000", "accepted", "", "r1", "b1", "c1", "33", "2027-03-01T12:00:00+00:00", "pending"],

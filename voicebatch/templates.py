@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,6 +56,11 @@ class RenderError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+_SPACE: Final = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+_UNTIDY: Final = rf"^$|^ | $|  |[\x00\t\n\v\f\r\x1c-\x1f{_SPACE}]"
+"""White space that ``str.split`` would fold, in RE2's words; and NUL, which nobody can say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +121,29 @@ class Template:
         if not text:
             raise RenderError("the text is empty for this row")
         return text
+
+    def render_columns(self, values: Mapping[str, pa.Array]) -> pa.Array | None:
+        """The texts of many rows at once; null where only ``render`` can tell, ``None`` when it has to tell of all.
+
+        ``values`` are columns by variable name, null for an empty cell.
+        """
+        import pyarrow.compute as pc
+
+        if not self._pieces or not self.names:
+            return None
+        texts = pc.binary_join_element_wise(*self._joinable(values), "")
+        return pc.if_else(pc.match_substring_regex(texts, _UNTIDY), None, texts)
+
+    def _joinable(self, values: Mapping[str, pa.Array]) -> Iterator[Any]:
+        """The pieces, with white space folded in what the template says itself."""
+        last = len(self._pieces) - 1
+        for place, piece in enumerate(self._pieces):
+            if isinstance(piece, nodes.TemplateData):
+                said = re.sub(r"\s+", " ", piece.data)
+                said = said.lstrip() if place == 0 else said
+                yield said.rstrip() if place == last else said
+            else:
+                yield values[piece.name]  # type: ignore[attr-defined] # a nodes.Name, see _plain_pieces
 
     def _render(self, values: Mapping[str, str | None], row: Mapping[str, str | None]) -> str:
         if self._compiled is None:

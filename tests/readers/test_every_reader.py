@@ -193,8 +193,9 @@ def test_batches_hold_no_more_rows_than_the_settings_say(tmp_path: Path) -> None
     for name in ("long.csv", "long.parquet"):
         (source,) = open_sources(tmp_path / name)
         batches = list(source.batches())
-        assert [len(batch.numbers) for batch in batches] == [65_536, 70_000 - 65_536]
-        assert [batch.cells.num_rows for batch in batches] == [65_536, 70_000 - 65_536]
+        sizes = [len(batch.numbers) for batch in batches]
+        assert (max(sizes) <= 65_536, sum(sizes)) == (True, 70_000)
+        assert [batch.cells.num_rows for batch in batches] == sizes
         assert batches[-1].numbers[-1] == 70_001
 
 

@@ -32,6 +32,7 @@ from voicebatch.pipeline.marking import STATUSES
 from voicebatch.pipeline.numbers import by_calling_code, e164_texts
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pricing import Prices
+from voicebatch.reports.recipients import Columns
 from voicebatch.reports.rejected import rejected_csv
 from voicebatch.settings import BATCH_ROWS, MaxInvalid
 
@@ -146,25 +147,29 @@ class Plan:
             batch_id = digest(run_id, message.id, of_batch)
             yield Batch(id=batch_id, run_id=run_id, ordinal=ordinal, message=message, numbers=of_batch)
 
-    def lines(self) -> Iterator[RowLine]:
-        """Every row of the input in its order, as the plan leaves it."""
-        requests = self._request_of_rows()
+    def columns(self) -> Iterator[Columns]:
+        """Every row of the input in its order, as the plan leaves it; some at a time."""
+        requests, statuses = self._request_of_rows(), np.array(STATUSES, dtype=object)
+        batch_ids = np.array([*self._batch_ids, None], dtype=object)  # the last one for -1: in no request
         for start in range(0, len(self.statuses), BATCH_ROWS):
             part = slice(start, start + BATCH_ROWS)
-            columns = (self.intake.file, self.intake.row, self.statuses, requests)
-            lines = zip(*(column[part].tolist() for column in columns), strict=True)
-            numbers = e164_texts(self.intake.number[part]).to_pylist()
-            for at, ((file, row, status, request), phone) in enumerate(zip(lines, numbers, strict=True), start):
-                yield RowLine(
-                    file=file,
-                    row=row,
-                    phone=phone,
-                    status=STATUSES[status],
-                    reason=self.reasons.get(at, ""),
-                    batch_id=self._batch_ids[request] if request >= 0 else None,
-                    campaign_id=None,
-                    accepted_at=None,
-                )
+            rows = self.intake.row[part].tolist()
+            nothing = [None] * len(rows)
+            yield (
+                self.intake.file[part].tolist(),
+                rows,
+                e164_texts(self.intake.number[part]).to_pylist(),
+                statuses[self.statuses[part]].tolist(),
+                [self.reasons.get(at, "") for at in range(start, start + len(rows))],
+                batch_ids[requests[part]].tolist(),
+                nothing,
+                nothing,
+            )
+
+    def lines(self) -> Iterator[RowLine]:
+        """The same, row by row."""
+        for columns in self.columns():
+            yield from map(RowLine._make, zip(*columns, strict=True))
 
     def recipients(self) -> pd.DataFrame:
         """A frame with a line for every row of the input: file, row, phone, status, reason, batch_id."""

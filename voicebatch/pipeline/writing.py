@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from voicebatch import headers, speech, wire
 from voicebatch.errors import InputError
@@ -34,6 +36,7 @@ class MessageWriter:
         self._now = now
         self._template = _compile(message)
         self._codes: dict[Message, int] = {}
+        self._texts: dict[str, int] = {}
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -49,6 +52,19 @@ class MessageWriter:
     def code(self, message: Message) -> int:
         """The message's code: 0, 1, 2 … by first appearance."""
         return self._codes.setdefault(message, len(self._codes))
+
+    def code_of_text(self, text: str) -> int:
+        """The code of a message that is the run's own but for its text."""
+        code = self._texts.get(text)
+        if code is None:
+            code = self._texts[text] = self.code(replace(self._message, text=text))
+        return code
+
+    def texts(self, values: Mapping[str, Any]) -> Any:
+        """The texts of columns that are the template's variables, null where ``message_for`` has to tell."""
+        if self._template is None or self._message.audio:
+            return None
+        return self._template.render_columns(values)
 
     def message_for(
         self, cells: Mapping[str, str | None], own: Mapping[str, str], values: Mapping[str, str]
@@ -94,6 +110,8 @@ class TableWriter:
         Every distinct combination of the cells that matter is rendered once.
         """
         used = self._columns_used()
+        if not self.own and (texts := self._texts(rows, cells)) is not None:
+            return texts
         groups, firsts = distinct([cells.column(header) for header in used], rows=len(rows))
         codes = np.full(len(firsts), -1, dtype=np.int32)
         errors: dict[int, MissingValue | RenderError] = {}
@@ -104,6 +122,26 @@ class TableWriter:
                 errors[group] = error
         unwritten = np.flatnonzero(codes[groups] < 0)
         return codes[groups], [self._fault(int(rows[at]), errors[int(groups[at])]) for at in unwritten]
+
+    def _texts(self, rows: NDArray[np.int64], cells: Any) -> tuple[NDArray[np.int32], list[Fault]] | None:
+        """As ``write``, of a plain template: a column at a time, and the few rows that need more care one by one."""
+        texts = self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
+        if texts is None:
+            return None
+        careful = pc.indices_nonzero(texts.is_null()).to_numpy()
+        told: list[str | None] = []
+        faults: list[Fault] = []
+        for at, line in zip(careful, cells.select(self._columns_used()).take(careful).to_pylist(), strict=True):
+            try:
+                told.append(self.writer.message_for(line, self.own, self.variables).text)
+            except (MissingValue, RenderError) as error:
+                told.append(None)
+                faults.append(self._fault(int(rows[at]), error))
+        texts = pc.replace_with_mask(texts, texts.is_null(), pa.array(told, pa.string()))
+        encoded = texts.dictionary_encode()
+        codes = [self.writer.code_of_text(text) for text in encoded.dictionary.to_pylist()]
+        of_rows = pa.array(codes, pa.int32()).take(encoded.indices)
+        return pc.fill_null(of_rows, -1).to_numpy(), faults
 
     def _columns_used(self) -> list[str]:
         template = self.writer._template  # noqa: SLF001 # one thing in two halves

@@ -9,8 +9,9 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from voicebatch.errors import InputError, UsageError
+from voicebatch.readers.blocks import Layout, read_blocks
 from voicebatch.readers.encodings import detect
-from voicebatch.readers.rows import Record, Request, Source, is_blank, source
+from voicebatch.readers.rows import Record, Request, Rows, Source, is_blank, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ _END: Final = "\0"  # no text file has it: a quotation mark that is never closed
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"[\r\n]")
 _SAMPLE_LINES: Final = 500
+_SAMPLE_CHARACTERS: Final = 1 << 16
 
 
 def open_delimited(path: Path, request: Request) -> list[Source]:
@@ -31,7 +33,10 @@ def open_delimited(path: Path, request: Request) -> list[Source]:
     delimiter = _delimiter(path, encoding.codec, request.delimiter)
     form = f"CSV, {_shown(delimiter)}" if delimiter != _NO_DELIMITER else "one column"
     read = partial(_records, path, encoding.codec, delimiter)
-    return [source(str(path), f"{form}, {encoding.shown}", read, has_header=request.has_header)]
+    is_plain = delimiter.isascii() and delimiter not in (_NO_DELIMITER, '"')
+    read_fast = partial(_read_blocks, path, encoding.codec, delimiter) if is_plain else None
+    shown = f"{form}, {encoding.shown}"
+    return [source(str(path), shown, read, has_header=request.has_header, read_fast=read_fast)]
 
 
 def _shown(delimiter: str) -> str:
@@ -91,9 +96,13 @@ def _records(path: Path, codec: str, delimiter: str) -> Iterator[Record]:
     number = 0
     if _SEPARATOR_LINE.fullmatch(first):
         number, first = 1, next(lines, "")
+    yield from _by_csv(chain([first], lines), number, path=path, delimiter=delimiter)
+
+
+def _by_csv(lines: Iterable[str], number: int, *, path: Path, delimiter: str, width: int = 0) -> Iterator[Record]:
+    """The rows of these lines, numbered after ``number``. A whole one has ``width`` cells, or as many as the first."""
     raw: list[str] = []
-    reader = csv.reader(_kept(chain([first], lines, [_END]), raw), delimiter=delimiter)
-    width = 0
+    reader = csv.reader(_kept(chain(lines, [_END]), raw), delimiter=delimiter)
     while (cells := _next(reader, path, number + 1)) != [_END]:
         number += 1
         width = width or len(cells)
@@ -101,6 +110,15 @@ def _records(path: Path, codec: str, delimiter: str) -> Iterator[Record]:
             cells = []
         yield number, cells, _swallowing(raw, cells, width, delimiter) if len(raw) > 1 else ""
         raw.clear()
+
+
+def _read_blocks(path: Path, codec: str, delimiter: str, header: tuple[str, ...], width: int) -> Iterator[Rows]:
+    explain = partial(_by_csv, path=path, delimiter=delimiter, width=width)
+    layout = Layout(delimiter=delimiter, width=width, header=header, explain=explain)
+    with path.open(encoding=codec, newline="") as file:
+        first = file.readline(_SAMPLE_CHARACTERS).removeprefix("\ufeff")
+        is_said = bool(_SEPARATOR_LINE.fullmatch(first))
+        yield from read_blocks(file, layout, begun="" if is_said else first, number=int(is_said))
 
 
 def _kept(lines: Iterable[str], raw: list[str]) -> Iterator[str]:

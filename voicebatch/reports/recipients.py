@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import repeat
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from voicebatch.models import RowStatus
 from voicebatch.reports.cells import harmless, harmless_line, write_csv
@@ -17,57 +18,47 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-_UNDER_WAY: Final = "its request is under way"  # unknown as long as there is neither an answer nor a reason
+_SILENT: Final = {RowStatus.UNKNOWN: "its request is under way"}
+"""Of rows whose batch has no reason: unknown is then only what has no answer yet."""
 
 
-class Line(Protocol):
-    """A row of the input; ``file`` is its position among the inputs."""
-
-    @property
-    def file(self) -> int: ...
-    @property
-    def row(self) -> int: ...
-    @property
-    def phone(self) -> str | None: ...
-    @property
-    def status(self) -> RowStatus: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def batch_id(self) -> str | None: ...
-    @property
-    def campaign_id(self) -> str | None: ...
-    @property
-    def accepted_at(self) -> datetime | None: ...
+Columns = tuple[
+    Sequence[int], Sequence[int], Sequence[str | None], Sequence[RowStatus], Sequence[str], Sequence[str | None],
+    Sequence[str | None], Sequence[datetime | None],
+]  # fmt: skip
+"""Some rows of the input: file (a position among the inputs), row, phone, status, reason, batch_id, campaign_id and
+accepted_at. Whole columns, for a file may have millions of rows."""
 
 
 def write_recipients(
-    folder: Path, run_id: str, files: Sequence[str], lines: Iterable[Line], *, calling_code: Callable[[str], str]
+    folder: Path,
+    run_id: str,
+    files: Sequence[str],
+    blocks: Iterable[Columns],
+    *,
+    calling_codes: Callable[[Sequence[str | None]], Sequence[str | None]],
 ) -> Counter[RowStatus]:
     """Writes ``recipients.csv`` and returns how many rows of each status it has."""
     written: Counter[RowStatus] = Counter()
     files = harmless_line(files)
 
-    def cells() -> Iterator[list[object]]:
-        for line in lines:
-            written[line.status] += 1
-            yield _cells(run_id, files, line, calling_code)
+    def lines() -> Iterator[Sequence[object]]:
+        for file, row, phone, status, reason, batch_id, campaign_id, accepted_at in blocks:
+            written.update(status)
+            yield from zip(
+                [files[position] for position in file],
+                row,
+                phone,
+                status,
+                [harmless(said) if said else _SILENT.get(what, "") for said, what in zip(reason, status, strict=True)],
+                repeat(run_id, len(row)),
+                batch_id,
+                [one and harmless(one) for one in campaign_id],
+                calling_codes(phone),
+                [at and at.isoformat(timespec="seconds") for at in accepted_at],
+                ["pending" if one is RowStatus.ACCEPTED else None for one in status],
+                strict=True,
+            )
 
-    write_csv(folder / "recipients.csv", COLUMNS, cells())
+    write_csv(folder / "recipients.csv", COLUMNS, lines())
     return written
-
-
-def _cells(run_id: str, files: Sequence[str], line: Line, calling_code: Callable[[str], str]) -> list[object]:
-    return [
-        files[line.file],
-        line.row,
-        line.phone,
-        line.status,
-        harmless(line.reason) or (_UNDER_WAY if line.status is RowStatus.UNKNOWN else ""),
-        run_id,
-        line.batch_id,
-        line.campaign_id and harmless(line.campaign_id),
-        calling_code(line.phone) if line.phone else None,
-        line.accepted_at and line.accepted_at.isoformat(timespec="seconds"),
-        "pending" if line.status is RowStatus.ACCEPTED else None,
-    ]
