@@ -24,7 +24,7 @@ CELLS = st.one_of(
 )
 LINES = st.lists(st.lists(CELLS, min_size=1, max_size=4).map(";".join), max_size=12)
 ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-HEADER = "x;y;z"
+HEADER = "tel;y;z"
 
 
 @pytest.fixture(autouse=True)

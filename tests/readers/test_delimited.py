@@ -184,9 +184,8 @@ def test_a_quotation_mark_that_is_never_closed_is_named_by_its_row(tmp_path: Pat
 
 
 def test_a_cell_longer_than_any_is_named_by_its_row(tmp_path: Path) -> None:
-    only = source(tmp_path, b"nom;tel\nA;01\n" + b"x" * 140_000 + b";02\n")
     with pytest.raises(InputError, match="row 3 cannot be read"):
-        list(only.batches())
+        list(source(tmp_path, b"nom;tel\nA;01\n" + b"x" * 140_000 + b";02\n").batches())
 
 
 @pytest.mark.parametrize(
@@ -267,3 +266,39 @@ def test_what_python_writes_reads_back_the_same(
         if "".join(row).strip()
     }
     assert rows(path, encoding=ENCODINGS[encoding]) == expected
+
+
+TITLE = "Rendez-vous du service;;;\r\nExport du 15/03/2032 10:45;par;M. Léo;\r\n;;;\r\n"
+UNDER_IT = "Nom;Prénom;Téléphone;Ville\r\nKonaté;Zoé;0465710001;Nantes\r\nLe Goff;Ana;0465710002;\r\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "row"),
+    [
+        (TITLE, 4),
+        (TITLE.replace(";", ""), 4),
+        ("Rendez-vous\r\n", 2),
+        ("\r\n\r\nListe, avec une virgule\r\n", 4),
+        ("", 1),
+    ],
+)
+def test_lines_of_a_title_above_the_header_are_no_rows(tmp_path: Path, title: str, row: int) -> None:
+    only = source(tmp_path, (title + UNDER_IT).encode("cp1252"))
+    assert only.header == ("Nom", "Prénom", "Téléphone", "Ville")
+    assert only.form == "CSV, semicolon, Windows-1252" + (f", header in row {row}" if title else "")
+    (rows,) = only.batches()
+    assert (rows.numbers.tolist(), rows.faults) == ([row + 1, row + 2], {})
+    assert rows.cells.column("Téléphone").to_pylist() == ["0465710001", "0465710002"]
+
+
+def test_a_header_of_ones_own_is_found_under_a_title_by_the_column_that_is_wanted(tmp_path: Path) -> None:
+    text = TITLE + UNDER_IT.replace("Téléphone", "Appel")
+    assert source(tmp_path, text.encode(), phone_column="appel").header[2] == "Appel"
+    assert source(tmp_path, text.encode()).header[0] == "Rendez-vous du service"
+
+
+@pytest.mark.parametrize("first", ["Qui;Numéro d'urgence", "a;b", "Mobile;Type"])
+def test_a_row_that_has_the_word_for_a_phone_in_it_is_no_header(tmp_path: Path, first: str) -> None:
+    """A title has fewer cells than what stands under it."""
+    only = source(tmp_path, f"{first}\nanonyme;Mobile\n0465710001;Mobile\n".encode())
+    assert only.header == tuple(first.split(";"))

@@ -134,3 +134,21 @@ def test_an_old_workbook_with_a_password_is_told_too(tmp_path: Path) -> None:
     (tmp_path / "secret.xls").write_bytes(content)
     with pytest.raises(InputError, match="protected by a password"):
         open_sources(tmp_path / "secret.xls")
+
+
+@pytest.mark.parametrize("above", [0, 1, 3])
+def test_lines_of_a_title_above_the_header_are_no_rows(tmp_path: Path, above: int) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for number in range(above):
+        sheet.append(["Tournée du 15/03/2032"] if number != 1 else [])
+    for row in (["Nom", "Prénom", "Téléphone"], ["Konaté", "Zoé", "0465710001"], ["Le Goff", "Ana", "0465710002"]):
+        sheet.append(row)
+    book.create_sheet("Légende").append(["Code", "Sens"])
+    book.save(tmp_path / "tour.xlsx")
+    (only,) = open_sources(tmp_path / "tour.xlsx")
+    assert only.header == ("Nom", "Prénom", "Téléphone")
+    assert only.form == f"sheet '{sheet.title}'" + (f", header in row {above + 1}" if above else "")
+    (rows,) = only.batches()
+    assert rows.numbers.tolist() == [above + 2, above + 3]

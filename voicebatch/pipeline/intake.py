@@ -85,7 +85,13 @@ def take_in(
 
 
 def _open(path: Path, options: InputOptions) -> list[readers.Source]:
-    return readers.open_sources(path, sheet=options.sheet, delimiter=options.delimiter, encoding=options.encoding)
+    return readers.open_sources(
+        path,
+        phone_column=options.phone_column,
+        sheet=options.sheet,
+        delimiter=options.delimiter,
+        encoding=options.encoding,
+    )
 
 
 def _counting(on_progress: Callable[[Progress], None], before: int) -> Callable[[int], None]:

@@ -40,12 +40,16 @@ _BY_CONTENT: Final[dict[bytes, Reader]] = {
 def open_sources(
     path: Path,
     *,
+    phone_column: str | None = None,
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
     has_header: bool | None = True,
 ) -> list[Source]:
     """The tables of a file or of a Parquet folder, opened: their headers are known, their rows not yet read.
+
+    Lines of a title above the header are no rows: the header is known by its phone column, ``phone_column`` or a usual
+    name.
 
     ``has_header`` False: the first row is data, and the columns are ``column A``, ``column B`` and so on;
     None: it is a header unless it holds a number. Parquet always has one.
@@ -54,7 +58,9 @@ def open_sources(
     here or while its rows are read.
     """
     _refuse_missing(path)
-    request = Request(sheet=sheet, delimiter=delimiter, encoding=encoding, has_header=has_header)
+    request = Request(
+        phone_column=phone_column, sheet=sheet, delimiter=delimiter, encoding=encoding, has_header=has_header
+    )
     with readable(str(path)):
         return _reader(path)(path, request)
 

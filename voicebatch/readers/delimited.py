@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from voicebatch.errors import InputError, UsageError
 from voicebatch.readers.blocks import Layout, read_blocks
 from voicebatch.readers.encodings import detect
-from voicebatch.readers.rows import Record, Request, Rows, Source, is_blank, source
+from voicebatch.readers.rows import Record, Request, Rows, Source, header_place, is_blank, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,13 +30,13 @@ _SAMPLE_CHARACTERS: Final = 1 << 16
 def open_delimited(path: Path, request: Request) -> list[Source]:
     """The one table of a text file; its encoding and delimiter are detected unless the user named them."""
     encoding = detect(path, request.encoding)
-    delimiter = _delimiter(path, encoding.codec, request.delimiter)
+    delimiter = _delimiter(path, encoding.codec, request)
     form = f"CSV, {_shown(delimiter)}" if delimiter != _NO_DELIMITER else "one column"
     read = partial(_records, path, encoding.codec, delimiter)
     is_plain = delimiter.isascii() and delimiter not in (_NO_DELIMITER, '"')
     read_fast = partial(_read_blocks, path, encoding.codec, delimiter) if is_plain else None
     shown = f"{form}, {encoding.shown}"
-    return [source(str(path), shown, read, has_header=request.has_header, read_fast=read_fast)]
+    return [source(str(path), shown, read, request=request, read_fast=read_fast)]
 
 
 def _shown(delimiter: str) -> str:
@@ -49,12 +49,12 @@ def _lines(path: Path, codec: str) -> Iterator[str]:
         yield from file
 
 
-def _delimiter(path: Path, codec: str, wanted: str | None) -> str:
+def _delimiter(path: Path, codec: str, request: Request) -> str:
     sample = list(islice(_lines(path, codec), _SAMPLE_LINES))
     said = _SEPARATOR_LINE.fullmatch(sample[0])
-    if wanted is not None:
-        return _known(wanted)
-    return _known(said[1]) if said else _likeliest(sample, str(path))
+    if request.delimiter is not None:
+        return _known(request.delimiter)
+    return _known(said[1]) if said else _likeliest(sample, str(path), request.phone_column)
 
 
 def _known(wanted: str) -> str:
@@ -64,8 +64,8 @@ def _known(wanted: str) -> str:
     raise UsageError(f"“{wanted}” is no delimiter", hint="Name one character, as in --delimiter ';', or tab.")
 
 
-def _likeliest(sample: list[str], name: str) -> str:
-    scores = {delimiter: _score(sample, delimiter) for delimiter in _DELIMITERS}
+def _likeliest(sample: list[str], name: str, phone_column: str | None) -> str:
+    scores = {delimiter: _score(sample, delimiter, phone_column) for delimiter in _DELIMITERS}
     best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
     if not scores[best[0]]:
         return _NO_DELIMITER
@@ -77,7 +77,7 @@ def _likeliest(sample: list[str], name: str) -> str:
     return best[0]
 
 
-def _score(sample: list[str], delimiter: str) -> float:
+def _score(sample: list[str], delimiter: str, phone_column: str | None) -> float:
     """How many columns the delimiter gives, times the share of rows that it splits into so many at most."""
     try:
         rows = [row for row in csv.reader(sample, delimiter=delimiter) if not is_blank(row)]
@@ -85,8 +85,9 @@ def _score(sample: list[str], delimiter: str) -> float:
         return 0
     if not rows:
         return 0
-    columns = len(rows[0])
-    below = [len(row) > 1 and is_blank(row[columns:]) for row in rows[1:]] or [True]
+    place = header_place(rows, phone_column)
+    columns = len(rows[place])
+    below = [len(row) > 1 and is_blank(row[columns:]) for row in rows[place + 1 :]] or [True]
     return (columns - 1) * sum(below) / len(below)
 
 

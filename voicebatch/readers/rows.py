@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +18,16 @@ import pyarrow.compute as pc
 
 from voicebatch import settings
 from voicebatch.errors import InputError
-from voicebatch.headers import unique_header
+from voicebatch.headers import column, phone_columns, unique_header
 
 Cells = Sequence[str | None]
 Record = tuple[int, Cells, str]
 """A row's number, its cells, and what is wrong with its shape ("" for nothing)."""
 
 _DIGITS_OF_A_NUMBER: Final = 6
+FIRST_ROWS: Final = 21
+"""Among so many rows that are not blank is the header, if lines of a title stand above it."""
+
 _PIECE_ROWS: Final = 2048  # turned into columns at a time: as many as the processor's cache holds
 
 
@@ -64,6 +67,7 @@ class Source:
 class Request:
     """What the caller knows of a file. ``has_header`` None: the first row is one unless it holds a number."""
 
+    phone_column: str | None = None
     sheet: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
@@ -97,26 +101,56 @@ def source(
     form: str,
     read: Callable[[], Iterator[Record]],
     *,
-    has_header: bool | None,
+    request: Request,
     read_fast: ReadFast | None = None,
 ) -> Source:
     """A source from records, which ``read`` begins afresh at each call.
 
-    The first row that is not blank is the header. ``read_fast`` gives the same rows for a header, faster. Raises
-    ``InputError`` when there is no header, or no row below.
+    ``read_fast`` gives the same rows for a header, faster. Raises ``InputError`` when there is no header, or no row
+    below.
     """
-    records = _rows(read)
-    number, first, _ = next(records, (0, (), ""))
-    if not first:
+    records, seen = _rows(read), list[Record]()
+    if not (begin := next(records, None)):
         raise InputError(f"{name} is empty", hint="Check that it is the right file.")
-    titled = not _holds_number(first) if has_header is None else has_header
-    if titled and next(records, None) is None:
+    place = 0
+    if request.has_header is not False:
+        place = header_place(_cells_kept(chain([begin], records), seen), request.phone_column)
+    number, first, _ = seen[place] if seen else begin
+    titled = place > 0 or not _holds_number(first) if request.has_header is None else request.has_header
+    if titled and len(seen) == place + 1 and next(records, None) is None:
         raise no_rows(name)
     width = _width(first, read, titled=titled)
     header = unique_header(first[:width] if titled else [None] * width)
     if titled and read_fast:
-        return Source(name=name, form=form, header=header, read=partial(_below, read_fast, header, len(first), number))
-    return Source(name=name, form=form, header=header, read=partial(_batches, read, header, titled=titled))
+        read_rows = partial(_below, read_fast, header, len(first), number)
+    else:
+        read_rows = partial(_batches, read, header, number if titled else 0)
+    form = f"{form}, header in row {number}" if place else form
+    return Source(name=name, form=form, header=header, read=read_rows)
+
+
+def _cells_kept(records: Iterable[Record], seen: list[Record]) -> Iterator[Cells]:
+    for record in records:
+        seen.append(record)
+        yield record[1]
+
+
+def header_place(rows: Iterable[Cells], phone_column: str | None) -> int:
+    """Which of a file's first rows is the header: the first, unless that is a title above it.
+
+    A header names a phone column, holds no number itself, and has more cells than any line of the title.
+    """
+    most = 0
+    for place, cells in enumerate(islice(rows, FIRST_ROWS)):
+        titles = [cell for cell in cells if cell and not cell.isspace()]
+        if len(titles) > most and _names_phone(titles, phone_column) and not _holds_number(titles):
+            return place
+        most = max(most, len(titles))
+    return 0
+
+
+def _names_phone(titles: Sequence[str], phone_column: str | None) -> bool:
+    return bool(phone_columns(titles) or (phone_column and column(titles, phone_column)))
 
 
 def no_rows(name: str) -> InputError:
@@ -156,8 +190,8 @@ def _holds_number(cells: Cells) -> bool:
     return any(sum(letter.isdigit() for letter in cell or "") >= _DIGITS_OF_A_NUMBER for cell in cells)
 
 
-def _batches(read: Callable[[], Iterator[Record]], header: tuple[str, ...], *, titled: bool) -> Iterator[Rows]:
-    yield from from_records(islice(_rows(read), int(titled), None), header)
+def _batches(read: Callable[[], Iterator[Record]], header: tuple[str, ...], after: int) -> Iterator[Rows]:
+    yield from from_records((record for record in read() if record[0] > after), header)
 
 
 def _below(read: ReadFast, header: tuple[str, ...], width: int, number: int) -> Iterator[Rows]:

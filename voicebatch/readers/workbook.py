@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
@@ -12,7 +13,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 from voicebatch.errors import InputError
 from voicebatch.headers import phone_columns
 from voicebatch.readers.cells import text
-from voicebatch.readers.rows import Record, Request, Source, is_blank, source
+from voicebatch.readers.rows import FIRST_ROWS, Record, Request, Source, header_place, is_blank, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,9 +30,9 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
     """
     with _calamine(path):
         workbook = _load(path)
-        sheet = _named(workbook, path, request.sheet) if request.sheet else _chosen(workbook, path)
+        sheet = _named(workbook, path, request.sheet) if request.sheet else _chosen(workbook, path, request)
     read = partial(_read, path, sheet)
-    return [source(str(path), f"sheet '{sheet}'", read, has_header=request.has_header)]
+    return [source(str(path), f"sheet '{sheet}'", read, request=request)]
 
 
 @contextmanager
@@ -88,11 +89,11 @@ def _named(workbook: CalamineWorkbook, path: Path, wanted: str) -> str:
     raise InputError(f"{path} has no sheet “{wanted}”. Its sheets: {_listed(names)}", hint=_SAY_WHICH)
 
 
-def _chosen(workbook: CalamineWorkbook, path: Path) -> str:
+def _chosen(workbook: CalamineWorkbook, path: Path, request: Request) -> str:
     visible = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
     if len(visible) == 1:
         return visible[0]
-    headers = {name: header for name in visible if (header := _header(workbook, name))}
+    headers = {name: header for name in visible if (header := _header(workbook, name, request))}
     telling = [name for name, header in headers.items() if phone_columns(header)]
     if len(headers) == 1 or len(telling) == 1:
         return (telling or list(headers))[0]
@@ -101,10 +102,10 @@ def _chosen(workbook: CalamineWorkbook, path: Path) -> str:
     raise InputError(f"{path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
 
 
-def _header(workbook: CalamineWorkbook, sheet: str) -> list[str]:
-    """The first row that is not blank; empty for an empty sheet."""
-    first = next((cells for _, cells, _ in _records(workbook, sheet) if not is_blank(cells)), ())
-    return [cell for cell in first if cell]
+def _header(workbook: CalamineWorkbook, sheet: str, request: Request) -> list[str]:
+    """The titles of a sheet's columns; empty for an empty sheet."""
+    rows = list(islice((cells for _, cells, _ in _records(workbook, sheet) if not is_blank(cells)), FIRST_ROWS))
+    return [cell for cell in rows[header_place(rows, request.phone_column)] if cell] if rows else []
 
 
 _SAY_WHICH: Final = "Say which sheet to read: --sheet NAME"
