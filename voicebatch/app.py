@@ -89,6 +89,7 @@ def validate(
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    include_hidden: bool = False,
     extra_lang: Sequence[str] = (),
     max_invalid: str = "5%",
     out: str | os.PathLike[str] = "reports",
@@ -102,7 +103,7 @@ def validate(
     """
     from voicebatch.pipeline import validating
 
-    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
+    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     loaded = read_schema(inputs.schema)
     return validating.validate(
         _paths(files),
@@ -125,6 +126,7 @@ def plan(
     sheet: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    include_hidden: bool = False,
     extra_lang: Sequence[str] = (),
     suppress: Paths = (),
     max_invalid: str = "5%",
@@ -150,7 +152,7 @@ def plan(
     """
     from voicebatch.pipeline import planning
 
-    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
+    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     options = PlanOptions(
         suppress=tuple(_paths(suppress)),
         max_invalid=parse_max_invalid(max_invalid),
@@ -339,6 +341,7 @@ def existing_run(
     sheet: str | None,
     delimiter: str | None,
     encoding: str | None,
+    include_hidden: bool,
 ) -> Run | None:
     """The run that has this content's key already, if there is one; of the files only hashes are computed.
 
@@ -346,7 +349,7 @@ def existing_run(
     """
     from voicebatch.pipeline import planning
 
-    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding)
+    inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     loaded = read_schema(inputs.schema)
     identity = planning.identify(_paths(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
     book = Ledger.existing(_ledger_url(ledger, sandbox=sandbox))
@@ -657,6 +660,8 @@ def _input_options(
     sheet: str | None,
     delimiter: str | None,
     encoding: str | None,
+    *,
+    include_hidden: bool,
 ) -> InputOptions:
     if not phones.known_region(region.upper()):
         raise UsageError(f"--region {region!r} is no country code.", hint="Write it like FR, BE or GB.")
@@ -667,6 +672,7 @@ def _input_options(
         sheet=sheet,
         delimiter="\t" if delimiter in {"\\t", "tab"} else delimiter,
         encoding=encoding,
+        include_hidden=include_hidden,
     )
 
 

@@ -22,6 +22,7 @@ class InputOptions:
     sheet: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    include_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

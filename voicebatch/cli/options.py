@@ -146,6 +146,7 @@ reading = _together(
     option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the one with a phone column."),
     option("--delimiter", metavar="CHAR", help="Default: detected."),
     option("--encoding", metavar="NAME", help="Default: detected."),
+    option("--include-hidden", is_flag=True, help="Hidden and filtered rows of a workbook too. Default: left out."),
     option(
         "--extra-lang", metavar="CODE", multiple=True, help="A language that the provider speaks besides the known."
     ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voicebatch.pricing import Prices
 
 MESSAGE = ("text", "template", "audio", "channel", "lang", "speech_rate", "schedule", "extra_lang")
-CONTENT = ("schema", "region", "phone_column", "sheet", "delimiter", "encoding")
+CONTENT = ("schema", "region", "phone_column", "sheet", "delimiter", "encoding", "include_hidden")
 PLAN = (*CONTENT, "extra_lang", "suppress", "max_invalid", "repeat_window", "limit", "batch_size", "key", "notify_url",
         "price_table", "rate", "base_url", "sandbox", "out", "ledger")  # fmt: skip
 

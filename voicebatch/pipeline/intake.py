@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch import headers, phones, readers
+from voicebatch.errors import InputError
 from voicebatch.models import Fault, Message, Progress
 from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.writing import MessageWriter
@@ -43,7 +44,8 @@ class Intake:
     """The input as columns: one entry for every row, in the order of the files and of their rows.
 
     ``file`` is a position in ``files``, ``number`` the E.164 digits (0: none), ``message`` a position in ``messages``
-    (-1: none), counted by first appearance. A row with a fault is rejected.
+    (-1: none), counted by first appearance. A row with a fault is rejected; a ``hidden`` one has neither fault nor
+    message.
     """
 
     files: tuple[InputFile, ...]
@@ -52,6 +54,7 @@ class Intake:
     number: NDArray[np.int64]
     message: NDArray[np.int32]
     rejected: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
     messages: tuple[Message, ...]
     faults: tuple[Fault, ...]
     rejected_rows: tuple[RejectedRow, ...]
@@ -105,6 +108,7 @@ class _Taken:
     source: readers.Source
     sha256: str
     phone_column: str
+    hidden_rows: frozenset[int]
     row: list[NDArray[np.int64]] = field(default_factory=list)
     number: list[NDArray[np.int64]] = field(default_factory=list)
     message: list[NDArray[np.int32]] = field(default_factory=list)
@@ -122,7 +126,8 @@ def _take_source(
     on_rows: Callable[[int], None],
 ) -> _Taken:
     phone_column = _phone_column(source, options, schema)
-    taken = _Taken(source=source, sha256=sha256, phone_column=phone_column)
+    hidden_rows = frozenset[int]() if options.include_hidden else source.hidden.rows
+    taken = _Taken(source=source, sha256=sha256, phone_column=phone_column, hidden_rows=hidden_rows)
     columns = _schema_columns(source, schema, phone_column)
     validator = Validator(schema, rules=rules, file=source.name, columns=columns, header=source.header)
     writing = writer.for_table(source.header, file=source.name) if writer else None
@@ -138,7 +143,13 @@ def _phone_column(source: readers.Source, options: InputOptions, schema: Schema)
     wanted = options.phone_column
     if wanted is None and schema.phone_column and schema.phone_column != "phone":
         wanted = headers.column(source.header, schema.phone_column)
-    return headers.find_phone_column(source.header, wanted=wanted, where=source.name)
+    found = headers.find_phone_column(source.header, wanted=wanted, where=source.name)
+    if source.header.index(found) in source.hidden.columns and not options.include_hidden:
+        raise InputError(
+            f"{source.name}: the column {headers.listed([found])} with the phone numbers is hidden.",
+            hint="Show it and save the file; or call them all the same: --include-hidden",
+        )
+    return found
 
 
 def _schema_columns(source: readers.Source, schema: Schema, phone_column: str) -> dict[str, str | None]:
@@ -160,7 +171,8 @@ def _take_rows(taken: _Taken, rows: readers.Rows, region: str, validator: Valida
         *validator.check(rows.numbers, cells),
     ]
     faults += _phone_faults(taken, rows, read, faults)
-    good = np.isin(rows.numbers, [fault.row for fault in faults], invert=True)
+    faults = [fault for fault in faults if fault.row not in taken.hidden_rows]
+    good = np.isin(rows.numbers, [*taken.hidden_rows, *(fault.row for fault in faults)], invert=True)
     message = np.full(len(good), NO_MESSAGE, dtype=np.int32)
     if writing:
         message[good], missing = writing.write(rows.numbers[good], cells.filter(pa.array(good)))
@@ -189,6 +201,7 @@ def _digits(e164: Any) -> NDArray[np.int64]:
 
 def _take_late_faults(taken: _Taken, faults: Sequence[Fault]) -> None:
     """Faults that only the whole file shows: their rows are read once more, to be given back as they came."""
+    faults = [fault for fault in faults if fault.row not in taken.hidden_rows]
     rejected = {fault.row for fault in taken.faults}
     late = {fault.row for fault in faults} - rejected
     taken.faults += faults
@@ -210,6 +223,7 @@ def _rejected_rows(file: str, rows: readers.Rows, wanted: set[int]) -> list[Reje
 def _joined(taken: Sequence[_Taken], writer: MessageWriter | None) -> Intake:
     row = [_concatenated(one.row, np.int64) for one in taken]
     rejected = [np.isin(numbers, [fault.row for fault in one.faults]) for numbers, one in zip(row, taken, strict=True)]
+    hidden = [np.isin(numbers, [*one.hidden_rows]) for numbers, one in zip(row, taken, strict=True)]
     return Intake(
         files=tuple(_input_file(one) for one in taken),
         file=np.repeat(np.arange(len(taken), dtype=np.int32), [len(numbers) for numbers in row]),
@@ -217,6 +231,7 @@ def _joined(taken: Sequence[_Taken], writer: MessageWriter | None) -> Intake:
         number=_concatenated([part for one in taken for part in one.number], np.int64),
         message=_concatenated([part for one in taken for part in one.message], np.int32),
         rejected=_concatenated(rejected, np.bool_),
+        hidden=_concatenated(hidden, np.bool_),
         messages=writer.messages if writer else (),
         faults=tuple(fault for one in taken for fault in sorted(one.faults, key=lambda fault: fault.row)),
         rejected_rows=tuple(line for one in taken for line in sorted(one.rejected_rows, key=lambda line: line.row)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -50,6 +51,11 @@ class Marks:
             sentences.setdefault((fault.file, fault.row), []).append(fault.reason)
         rejected = np.flatnonzero(self._intake.rejected)
         self._mark(rejected, RowStatus.REJECTED, (self._sentence(sentences, at) for at in rejected))
+
+    def suppress_hidden(self) -> None:
+        """Rows that the user of a workbook has hidden, or filtered away."""
+        hidden = np.flatnonzero(self._intake.hidden)
+        self._suppress("hidden", hidden, repeat("hidden", len(hidden)))
 
     def suppress_listed(self, lists: Sequence[OptOutList]) -> None:
         """Numbers on an opt-out list."""

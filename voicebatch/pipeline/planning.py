@@ -56,6 +56,7 @@ def make_plan(
     intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=writer, on_progress=on_progress)
     on_progress(Progress(stage="planning"))
     marks = Marks(intake)
+    marks.suppress_hidden()
     marks.reject()
     marks.suppress_listed(opt_outs)
     marks.suppress_duplicates()

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from voicebatch import settings
 from voicebatch.errors import InputError
 from voicebatch.headers import column, phone_columns, unique_header
+from voicebatch.readers.hidden import Hidden
 
 Cells = Sequence[str | None]
 Record = tuple[int, Cells, str]
@@ -47,11 +48,15 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One table of one file. ``name`` is its path as the user wrote it, ``form`` what was detected."""
+    """One table of one file. ``name`` is its path as the user wrote it, ``form`` what was detected.
+
+    ``hidden`` is what its user does not see; it is read like everything else.
+    """
 
     name: str
     form: str
     header: tuple[str, ...]
+    hidden: Hidden = field(default_factory=Hidden)
     read: Callable[[], Iterator[Rows]] = field(repr=False, compare=False)
 
     def batches(self) -> Iterator[Rows]:
@@ -103,6 +108,7 @@ def source(
     *,
     request: Request,
     read_fast: ReadFast | None = None,
+    hidden: Hidden | None = None,
 ) -> Source:
     """A source from records, which ``read`` begins afresh at each call.
 
@@ -126,7 +132,7 @@ def source(
     else:
         read_rows = partial(_batches, read, header, number if titled else 0)
     form = f"{form}, header in row {number}" if place else form
-    return Source(name=name, form=form, header=header, read=read_rows)
+    return Source(name=name, form=form, header=header, hidden=hidden or Hidden(), read=read_rows)
 
 
 def _cells_kept(records: Iterable[Record], seen: list[Record]) -> Iterator[Cells]:

@@ -13,6 +13,7 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 from voicebatch.errors import InputError
 from voicebatch.headers import phone_columns
 from voicebatch.readers.cells import text
+from voicebatch.readers.hidden import hidden_of
 from voicebatch.readers.rows import FIRST_ROWS, Record, Request, Source, header_place, is_blank, source
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
         workbook = _load(path)
         sheet = _named(workbook, path, request.sheet) if request.sheet else _chosen(workbook, path, request)
     read = partial(_read, path, sheet)
-    return [source(str(path), f"sheet '{sheet}'", read, request=request)]
+    return [source(str(path), f"sheet '{sheet}'", read, request=request, hidden=hidden_of(path, sheet))]
 
 
 @contextmanager

@@ -1,0 +1,91 @@
+"""Which rows and columns of a sheet its user has hidden, or filtered away; calamine does not tell.
+
+Source: ECMA-376, part 1, 18.3.1.73 (row) and 18.3.1.13 (col). A sheet's part is read as a stream, whatever its size,
+and of its elements only the tags of rows and columns are looked at.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PIECE: Final = 1 << 20  # bytes read at a time
+_LONGEST_TAG: Final = 1 << 12  # bytes
+_LARGEST_PART: Final = 1 << 24  # bytes of a part that is read as a whole: it lists sheets
+_TAG: Final = re.compile(rb"<(?:\w+:)?(row|col)\b([^>]*)>")
+_ATTRIBUTE: Final = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
+_MOST_COLUMNS: Final = 16_384
+_NUMBERED: Final = re.compile(rb"\br\s*=")
+_TRUE: Final = ("1", "true")
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Row numbers as a spreadsheet shows them, and positions of columns from 0."""
+
+    rows: frozenset[int] = field(default_factory=frozenset)
+    columns: frozenset[int] = field(default_factory=frozenset)
+
+
+def hidden_of(path: Path, sheet: str) -> Hidden:
+    """What is hidden in this sheet of an .xlsx or .xlsm file; nothing where that cannot be told."""
+    try:
+        with zipfile.ZipFile(path) as book, book.open(_part_of(book, sheet)) as part:
+            return _hidden_in(part)
+    except (zipfile.BadZipFile, zlib.error, ET.ParseError, KeyError, ValueError, StopIteration,
+            NotImplementedError, RuntimeError, EOFError):  # fmt: skip
+        return Hidden()  # another format under this ending; whether it can be read at all is calamine's to say
+
+
+def _part_of(book: zipfile.ZipFile, sheet: str) -> str:
+    """The name of the sheet's part. Raises ``KeyError`` when there is none."""
+    names = {one.get("name"): one for one in _tree(book, "xl/workbook.xml").iter() if one.tag.endswith("}sheet")}
+    reference = next(value for key, value in names[sheet].attrib.items() if key.endswith("}id"))
+    targets = {one.get("Id"): one.get("Target", "") for one in _tree(book, "xl/_rels/workbook.xml.rels")}
+    return posixpath.normpath(posixpath.join("/xl", targets[reference])).lstrip("/")
+
+
+def _tree(book: zipfile.ZipFile, name: str) -> ET.Element:
+    with book.open(name) as part:
+        return ET.fromstring(part.read(_LARGEST_PART))  # noqa: S314 # expat refuses entities that grow
+
+
+def _hidden_in(part: IO[bytes]) -> Hidden:
+    rows: set[int] = set()
+    columns: set[int] = set()
+    numbered, since = b'r="0"', 0  # the last row that says its number, and how many came after it
+    for kind, written in _tags(part):
+        if kind == b"row":
+            numbered, since = (written, 0) if _NUMBERED.search(written) else (numbered, since + 1)
+        if b"hidden" not in written or (attributes := _attributes(written)).get("hidden") not in _TRUE:
+            continue
+        if kind == b"row":
+            rows.add(int(_attributes(numbered)["r"]) + since)
+        else:
+            columns.update(range(int(attributes["min"]) - 1, min(int(attributes["max"]), _MOST_COLUMNS)))
+    return Hidden(frozenset(rows), frozenset(columns))
+
+
+def _tags(part: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The names of the tags and what is written behind them."""
+    rest = b""
+    while piece := part.read(_PIECE):
+        text = rest + piece
+        end = 0
+        for tag in _TAG.finditer(text):
+            end = tag.end()
+            yield tag[1], tag[2]
+        rest = text[max(end, len(text) - _LONGEST_TAG) :]
+
+
+def _attributes(written: bytes) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in _ATTRIBUTE.findall(written)}
