@@ -302,3 +302,27 @@ def test_a_row_that_has_the_word_for_a_phone_in_it_is_no_header(tmp_path: Path, 
     """A title has fewer cells than what stands under it."""
     only = source(tmp_path, f"{first}\nanonyme;Mobile\n0465710001;Mobile\n".encode())
     assert only.header == tuple(first.split(";"))
+
+
+ONE_BYTE = "Nom;Prénom;Téléphone;Œuvre\nLe Goff;Zoé;0465710001;cœur, 12 € à l’école\nNuñez;Ömer;0465710002;Straße\n"
+
+
+@pytest.mark.parametrize(
+    ("codec", "shown"),
+    [("cp1252", "Windows-1252"), ("mac_roman", "Mac Roman"), ("iso8859-15", "ISO-8859-15"), ("utf-8", "UTF-8")],
+)
+@pytest.mark.parametrize("text", [ONE_BYTE, ONE_BYTE.replace("œ", "oe").replace("Œ", "Oe"), ONE_BYTE.replace("€", "")])
+def test_encodings_with_a_byte_a_letter_are_told_apart_by_their_accents(
+    tmp_path: Path, text: str, codec: str, shown: str
+) -> None:
+    text = text.replace("’", "'") if codec == "iso8859-15" else text
+    only = source(tmp_path, text.encode(codec))
+    assert only.form == f"CSV, semicolon, {shown}"
+    lines = [list(line.values()) for rows in only.batches() for line in rows.cells.to_pylist()]
+    assert [list(only.header), *lines] == [line.split(";") for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(("codec", "shown"), [("cp1252", "Windows-1252"), ("mac_roman", "Mac Roman")])
+@pytest.mark.parametrize("text", ["Nom;Tel\nZoé;0465710001\n", "Nom;Tel\n« Zoé » – “oui”…;0465710001\nça;0465710002\n"])
+def test_an_accent_at_the_end_of_a_word_is_enough(tmp_path: Path, text: str, codec: str, shown: str) -> None:
+    assert source(tmp_path, text.encode(codec)).form == f"CSV, semicolon, {shown}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,15 @@ _SHOWN: Final = {
     "utf-16-le": "UTF-16",
     "utf-16-be": "UTF-16",
     "cp1252": "Windows-1252",
+    "iso8859-15": "ISO-8859-15",
+    "mac_roman": "Mac Roman",
 }
+_SAMPLE_BYTES: Final = 1 << 22
+_WINDOWS_ACCENT: Final = re.compile(rb"(?<=[a-z])[\xe0-\xff]")  # to a Mac these are signs and capitals
+# What these are to Windows does not follow a small letter, or does not stand inside a word.
+_MAC_ACCENT: Final = re.compile(rb"(?<=[a-z])(?:[\x87\x88\x8a\x8d-\x90]|[\x89\x91\x94\x95\x99\x9d](?=[a-z]))")
+_EURO_OR_LIGATURE: Final = re.compile(rb"\xa4|(?<=[a-z])[\xa8\xb8\xbd](?=[a-z])")  # in ISO-8859-15: €; š, ž, œ
+_C1: Final = re.compile(rb"[\x80-\x9f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,7 @@ class Encoding:
 
 
 def detect(path: Path, wanted: str | None) -> Encoding:
-    """The encoding that the whole file reads in: the one wanted, or its mark's, or UTF-8, or Windows-1252.
+    """The encoding that the whole file reads in: the one wanted, or its mark's, or UTF-8, or the likeliest of others.
 
     Raises ``UsageError`` when there is no such encoding as the one wanted, ``InputError`` when the file is in
     none of them, or is not text.
@@ -48,7 +57,7 @@ def detect(path: Path, wanted: str | None) -> Encoding:
         raise InputError(f"{path} is not in the encoding {wanted}", hint="Leave --encoding out, or name another.")
     raise InputError(
         f"{path} is neither in UTF-8 nor in Windows-1252",
-        hint="Say which encoding it is in, as in --encoding mac_roman, or save it as UTF-8.",
+        hint="Say which encoding it is in, as in --encoding cp1250, or save it as UTF-8.",
     )
 
 
@@ -69,7 +78,16 @@ def _candidates(path: Path) -> list[str]:
     for mark, codec in _BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return [codec]
-    return _unmarked_utf16(head) or ["utf-8", "cp1252"]
+    return _unmarked_utf16(head) or ["utf-8", *_one_byte(path)]
+
+
+def _one_byte(path: Path) -> list[str]:
+    """Of encodings with a byte a letter, all of which read anything, the one in which accents stand in words."""
+    with path.open("rb") as file:
+        sample = file.read(_SAMPLE_BYTES)
+    if len(_MAC_ACCENT.findall(sample)) > len(_WINDOWS_ACCENT.findall(sample)):
+        return ["mac_roman"]
+    return ["iso8859-15"] if _EURO_OR_LIGATURE.search(sample) and not _C1.search(sample) else ["cp1252"]
 
 
 def _unmarked_utf16(head: bytes) -> list[str]:
