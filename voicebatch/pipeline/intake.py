@@ -129,7 +129,9 @@ def _take_source(
     hidden_rows = frozenset[int]() if options.include_hidden else source.hidden.rows
     taken = _Taken(source=source, sha256=sha256, phone_column=phone_column, hidden_rows=hidden_rows)
     columns = _schema_columns(source, schema, phone_column)
-    validator = Validator(schema, rules=rules, file=source.name, columns=columns, header=source.header)
+    validator = Validator(
+        schema, rules=rules, file=source.name, columns=columns, header=source.header, reads_phones=True
+    )
     writing = writer.for_table(source.header, file=source.name) if writer else None
     for rows in source.batches():
         _take_rows(taken, rows, schema.phone_region or options.region, validator, writing)
@@ -168,7 +170,7 @@ def _take_rows(taken: _Taken, rows: readers.Rows, region: str, validator: Valida
             Fault(file=file, row=row, column="", check="row_shape", reason=reason)
             for row, reason in rows.faults.items()
         ),
-        *validator.check(rows.numbers, cells),
+        *validator.check(rows.numbers, cells, read.faults),
     ]
     faults += _phone_faults(taken, rows, read, faults)
     faults = [fault for fault in faults if fault.row not in taken.hidden_rows]

@@ -14,7 +14,7 @@ import pandera.pandas as pandera
 import pyarrow as pa
 
 from voicebatch.validation.cells import KINDS
-from voicebatch.validation.rules import CheckRule, Rules, Verdict
+from voicebatch.validation.rules import PHONE_NUMBER, CheckRule, Rules, Verdict
 from voicebatch.validation.words import characters, listed, quoted
 
 OWN: Final = "own"  # of the column's own kind
@@ -210,7 +210,7 @@ CHECKS: Final[Mapping[str, Check]] = {
         words=_length_words,
         fault=_length_fault,
     ),
-    "phone_number": Check(
+    PHONE_NUMBER: Check(
         takes={"region": "region"},
         needs=0,
         words=_phone_words,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
+
+PHONE_NUMBER: Final = "phone_number"
+"""The check that makes a column the phone column."""
 
 
 class Verdict(Protocol):
@@ -85,4 +88,4 @@ class Schema:
 
     def _phone_rule(self, name: str | None) -> CheckRule | None:
         rules = self.columns[name].rules if name else ()
-        return next((rule for rule in rules if rule.name == "phone_number"), None)
+        return next((rule for rule in rules if rule.name == PHONE_NUMBER), None)

@@ -18,7 +18,7 @@ from voicebatch.models import Fault
 from voicebatch.validation.cells import KINDS, filled
 from voicebatch.validation.checks import pandera_check, reasons
 from voicebatch.validation.repeats import Repeats
-from voicebatch.validation.rules import Rules, Schema
+from voicebatch.validation.rules import PHONE_NUMBER, CheckRule, Rules, Schema, Verdict
 from voicebatch.validation.words import listed, quoted
 
 
@@ -42,7 +42,8 @@ class Validator:
     """Every fault of one file, a batch of rows at a time, and at the end what only the whole shows.
 
     ``columns`` gives the file's header for each of the schema's columns, ``None`` where the file has none;
-    ``header`` is all the file's. Raises ``InputError`` when the file lacks a column that the schema requires,
+    ``header`` is all the file's. With ``reads_phones`` the caller has read the phone column, and says what it found.
+    Raises ``InputError`` when the file lacks a column that the schema requires,
     or has one that a strict schema does not know.
     """
 
@@ -54,21 +55,34 @@ class Validator:
         file: str,
         columns: Mapping[str, str | None],
         header: Sequence[str] = (),
+        reads_phones: bool = False,
     ) -> None:
         self._schema, self._rules, self._file = schema, rules, file
         self._headers = {name: found for name in schema.columns if (found := columns.get(name)) is not None}
         self._check_header(header)
+        self._told = {
+            (name, index)
+            for name, column in schema.columns.items()
+            for index, rule in enumerate(column.rules)
+            if reads_phones and name == schema.phone_column and rule.name == PHONE_NUMBER
+        }
         self._pandera = pandera.DataFrameSchema({name: self._pandera_column(name) for name in self._headers})
         self._repeats = Repeats(schema, file=file, headers=self._headers)
 
-    def check(self, numbers: np.ndarray[Any, Any], cells: pa.RecordBatch) -> list[Fault]:
-        """The faults of these rows, by row and then by column. ``numbers`` are the spreadsheet's."""
+    def check(
+        self, numbers: np.ndarray[Any, Any], cells: pa.RecordBatch, phones: Mapping[int, Verdict] | None = None
+    ) -> list[Fault]:
+        """The faults of these rows, by row and then by column. ``numbers`` are the spreadsheet's.
+
+        ``phones`` says by position in which cells of the phone column is no number, for who ``reads_phones``.
+        """
         if not cells.num_rows or not self._headers:
             return []
         columns = {name: self._cells(name, cells) for name in self._headers}
         frame = pd.DataFrame({name: _series(column.values) for name, column in columns.items()})
         self._repeats.keep(numbers, frame)
-        found = [*self._unreadable(columns), *self._refused(frame, columns), *self._empty(columns)]
+        refused = [*self._not_called(columns, phones or {}), *self._refused(frame, columns)]
+        found = [*self._unreadable(columns), *refused, *self._empty(columns)]
         order = {name: index for index, name in enumerate(self._headers)}
         found.sort(key=lambda fault: (fault.place, order[fault.column]))
         return [self._fault(int(numbers[fault.place]), fault) for fault in found]
@@ -94,8 +108,13 @@ class Validator:
 
     def _pandera_column(self, name: str) -> Any:
         """Its checks alone: types and empty cells are ours to tell, since to pandera an unreadable cell is a null."""
-        rules = self._schema.columns[name].rules
-        return pandera.Column(checks=[pandera_check(rule, self._rules) for rule in rules], nullable=True)
+        checks = [pandera_check(rule, self._rules) for rule in self._asked(name)]
+        return pandera.Column(checks=checks, nullable=True)
+
+    def _asked(self, name: str) -> list[CheckRule]:
+        """The column's rules that pandera runs."""
+        rules = enumerate(self._schema.columns[name].rules)
+        return [rule for index, rule in rules if (name, index) not in self._told]
 
     def _cells(self, name: str, cells: pa.RecordBatch) -> _Cells:
         text = filled(cells.column(self._headers[name]))
@@ -106,6 +125,13 @@ class Validator:
             kind = KINDS[self._schema.columns[name].dtype].words
             for place in pc.indices_nonzero(pc.and_(text.is_valid(), values.is_null())).to_pylist():
                 yield _Found(place, name, "dtype", f"{quoted(text[place])} is not {kind}")
+
+    def _not_called(self, columns: Mapping[str, _Cells], phones: Mapping[int, Verdict]) -> Iterator[_Found]:
+        for name, index in sorted(told for told in self._told if told[0] in columns):
+            rule, is_filled = self._schema.columns[name].rules[index], columns[name].text.is_valid().to_pylist()
+            for place, verdict in phones.items():
+                if is_filled[place]:
+                    yield _Found(place, name, verdict.check, rule.error or verdict.reason)
 
     def _refused(self, frame: pd.DataFrame, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
         try:
@@ -120,7 +146,7 @@ class Validator:
         name = error.schema.name
         if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
             raise UsageError(f"{self._schema.name}: columns.{name}: {error.check} broke: {error.failure_cases}")
-        rule = self._schema.columns[name].rules[error.check_index]
+        rule = self._asked(name)[error.check_index]
         places = [int(place) for place in error.failure_cases["index"]]
         for place, (check, reason) in zip(places, reasons(rule, text.take(places), self._rules), strict=True):
             yield _Found(place, name, check, reason)
