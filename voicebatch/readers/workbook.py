@@ -79,7 +79,7 @@ def _records(workbook: CalamineWorkbook, sheet: str) -> Iterator[Record]:
     left = (None,) * (table.start or (0, 0))[1]
     # calamine's rows begin at row 1, but at the first column that is not empty.
     for number, cells in enumerate(table.iter_rows(), 1):
-        yield number, (*left, *map(text, cells)), ""
+        yield number, (*left, *(cell if type(cell) is str else text(cell) for cell in cells)), ""
 
 
 def _named(workbook: CalamineWorkbook, path: Path, wanted: str) -> str:
