@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
@@ -175,6 +176,11 @@ def column_letters(index: int) -> str:
     """A column's letters in a spreadsheet: ``A`` for 0, ``AA`` for 26."""
     before, last = divmod(index, 26)
     return (column_letters(before - 1) if before else "") + chr(ord("A") + last)
+
+
+def column_position(letters: str) -> int:
+    """The position, from 0, of the column that a spreadsheet calls so."""
+    return functools.reduce(lambda position, letter: position * 26 + ord(letter) - ord("A") + 1, letters, 0) - 1
 
 
 def listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import openpyxl
 import pytest
 
+from voicebatch.errors import InputError
 from voicebatch.readers import hidden, open_sources
 from voicebatch.readers.hidden import Hidden, hidden_of
 
@@ -34,7 +35,7 @@ def write(path: Path, *rows: int, columns: str = "") -> Path:
 def test_hidden_rows_and_columns_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     monkeypatch.setattr(hidden, "_PIECE", piece)
     path = write(tmp_path / "b.xlsx", 2, 700, 3000, columns="AC")
-    assert hidden_of(path, "Clients & Cie") == Hidden(frozenset({2, 700, 3000}), frozenset({0, 2}))
+    assert hidden_of(path, "Clients & Cie") == Hidden(frozenset({2, 700, 3000}), frozenset({0, 2}), 3000 * 26)
     assert hidden_of(path, "Vide") == Hidden()
     assert hidden_of(path, "no such sheet") == Hidden()
     (source,) = open_sources(path, sheet="Clients & Cie")
@@ -68,3 +69,24 @@ def test_a_workbook_that_nobody_wrote_is_no_trouble(tmp_path: Path, columns: str
     assert len(hidden_of(tmp_path / "b.xlsx", "A").columns) in {0, 16_384}
     (tmp_path / "c.xlsx").write_bytes((tmp_path / "b.xlsx").read_bytes()[:-30])
     assert hidden_of(tmp_path / "c.xlsx", "A") == Hidden()
+
+
+@pytest.mark.parametrize("far", ["XFD1048576", "ZZ1048576", "AMJ900000"])
+def test_a_sheet_with_a_cell_at_its_far_end_is_refused_before_memory_runs_out(tmp_path: Path, far: str) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["Téléphone"])
+    book.active.append(["0465710001"])
+    book.active[far] = "x"
+    book.save(tmp_path / "sparse.xlsx")
+    with pytest.raises(InputError, match="nearly all of them empty"):
+        open_sources(tmp_path / "sparse.xlsx")
+
+
+def test_a_far_cell_in_which_nothing_stands_is_none(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Téléphone"], *[["0465710001"]] * 9_000):
+        book.active.append(row)
+    book.active["XFD9000"].font = openpyxl.styles.Font(bold=True)
+    book.save(tmp_path / "styled.xlsx")
+    (source,) = open_sources(tmp_path / "styled.xlsx")
+    assert sum(len(rows.numbers) for rows in source.batches()) == 9_000

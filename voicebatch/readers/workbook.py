@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+_MOST_CELLS: Final = 100_000_000
 _PANIC: Final = "PanicException"  # how calamine ends on some broken files; Python has no name to catch it by
 
 
@@ -71,15 +72,25 @@ def _load(path: Path) -> CalamineWorkbook:
 
 def _read(path: Path, sheet: str) -> Iterator[Record]:
     with _calamine(path):
-        yield from _records(_load(path), sheet)
+        yield from _records(_load(path), path, sheet)
 
 
-def _records(workbook: CalamineWorkbook, sheet: str) -> Iterator[Record]:
+def _records(workbook: CalamineWorkbook, path: Path, sheet: str) -> Iterator[Record]:
+    _refuse_sparse(path, sheet)
     table = workbook.get_sheet_by_name(sheet)
     left = (None,) * (table.start or (0, 0))[1]
     # calamine's rows begin at row 1, but at the first column that is not empty.
     for number, cells in enumerate(table.iter_rows(), 1):
         yield number, (*left, *(cell if type(cell) is str else text(cell) for cell in cells)), ""
+
+
+def _refuse_sparse(path: Path, sheet: str) -> None:
+    """calamine makes room for every cell up to the last one, and ends the whole process when there is none."""
+    if (extent := hidden_of(path, sheet).extent) > _MOST_CELLS:
+        raise InputError(
+            f"{path}: the sheet “{sheet}” goes on over {extent:,} cells, nearly all of them empty",
+            hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
+        )
 
 
 def _named(workbook: CalamineWorkbook, path: Path, wanted: str) -> str:
@@ -94,7 +105,7 @@ def _chosen(workbook: CalamineWorkbook, path: Path, request: Request) -> str:
     visible = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
     if len(visible) == 1:
         return visible[0]
-    headers = {name: header for name in visible if (header := _header(workbook, name, request))}
+    headers = {name: header for name in visible if (header := _header(workbook, path, name, request))}
     telling = [name for name, header in headers.items() if phone_columns(header)]
     if len(headers) == 1 or len(telling) == 1:
         return (telling or list(headers))[0]
@@ -103,9 +114,9 @@ def _chosen(workbook: CalamineWorkbook, path: Path, request: Request) -> str:
     raise InputError(f"{path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
 
 
-def _header(workbook: CalamineWorkbook, sheet: str, request: Request) -> list[str]:
+def _header(workbook: CalamineWorkbook, path: Path, sheet: str, request: Request) -> list[str]:
     """The titles of a sheet's columns; empty for an empty sheet."""
-    rows = list(islice((cells for _, cells, _ in _records(workbook, sheet) if not is_blank(cells)), FIRST_ROWS))
+    rows = list(islice((cells for _, cells, _ in _records(workbook, path, sheet) if not is_blank(cells)), FIRST_ROWS))
     return [cell for cell in rows[header_place(rows, request.phone_column)] if cell] if rows else []
 
 
