@@ -33,13 +33,13 @@ def test_hidden_rows_are_left_out_counted_and_named(desk: Desk) -> None:
     with provide() as provider:
         how = ("send", "people.xlsx", *TEXT, "--base-url", provider.base_url)
         sent = desk.run(*how)
-        assert (sent.code, provider.called) == (0, [number(1), number(4)])
+        assert (sent.code, sorted(provider.called)) == (0, [number(1), number(4)])
         assert sent.json["rows"] == {**sent.json["rows"], "suppressed": 2, "rejected": 0, "accepted": 2}
         lines = desk.recipients(sent.json["report_dir"])
         assert [lines[row]["reason"] for row in (3, 4)] == ["hidden"] * 2
         again = desk.run(*how, "--include-hidden", "--max-invalid", "1")
         assert again.json["rows"] == {**again.json["rows"], "suppressed": 2, "rejected": 1, "accepted": 1}
-        assert provider.called == [number(1), number(4), number(2)]  # the others were called already
+        assert provider.called[2:] == [number(2)]  # the others were called already
 
 
 def test_a_phone_column_that_is_hidden_is_asked_about(desk: Desk) -> None:
