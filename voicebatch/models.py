@@ -187,6 +187,10 @@ class Reply:
     body: str = ""
 
 
+STOOD_STILL: Final = Reply(outcome=Outcome.NOT_SENT, reason="this process stood still before it could send")
+"""Of a request that was held back because its lease was over, or nearly."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing wrong with one row, in plain words. ``row`` is the number that a spreadsheet shows."""

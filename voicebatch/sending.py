@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from voicebatch.batching import LONG_NUMBER
 from voicebatch.errors import LedgerError
 from voicebatch.ledger import Claim, Ledger, Wait, Worker
-from voicebatch.models import Batch, Outcome, Progress, RateLimit, Reply
+from voicebatch.models import STOOD_STILL, Batch, Outcome, Progress, RateLimit, Reply
 from voicebatch.pricing import total
 
 _LOG: Final = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ _ROUND: Final = timedelta(seconds=1)  # between looks for lost workers while wai
 _SIGN_OF_LIFE: Final = timedelta(seconds=20)
 _TRY_AGAIN: Final = timedelta(seconds=1)
 _NEVER: Final = threading.Event()
-LATE: Final = Reply(outcome=Outcome.NOT_SENT, reason="this process stood still before it could send")
 
 
 class Network(Protocol):
@@ -163,7 +162,7 @@ class Sender:
                 case Claim() as claim:
                     left = (claim.lease_until - self.clock.now()).total_seconds()
                     is_late = left < self.timeout_seconds  # somebody may have settled the batch by now
-                    reply = LATE if is_late else (yield Post(batch=claim.batch, lease_seconds=left))
+                    reply = STOOD_STILL if is_late else (yield Post(batch=claim.batch, lease_seconds=left))
                     assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
                     yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):

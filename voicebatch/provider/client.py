@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from voicebatch import wire
 from voicebatch.errors import UsageError
-from voicebatch.models import Batch, Outcome, Reply
+from voicebatch.models import STOOD_STILL, Batch, Outcome, Reply
 from voicebatch.provider import bounds, outcomes, transport
 
 _IDLE_SECONDS: Final = 2.0
@@ -111,7 +111,7 @@ class Provider:
     def _unanswered(self, error: Exception) -> Reply:
         # Only the exception's type: its text can hold the address, and an address can hold the key.
         if transport.too_late(error):
-            return Reply(outcome=Outcome.NOT_SENT, reason="this process stood still before it could send")
+            return STOOD_STILL
         if transport.never_written(error):
             return Reply(outcome=Outcome.NOT_SENT, reason=f"no connection to the provider ({type(error).__name__})")
         if transport.timed_out(error):

@@ -134,7 +134,7 @@ class _Http(HTTPConnection):
             try:
                 latest.left()
             except TimeoutError as error:
-                raise TooLate(self, "this process stood still before it could send") from error
+                raise TooLate(self, "too late to be written") from error
         super().request(*args, **kwargs)
 
     def _deadline(self) -> Deadline:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from voicebatch.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -72,22 +73,24 @@ def _known(wanted: str) -> str:
     return wanted
 
 
-def _candidates(path: Path) -> list[str]:
+def _candidates(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         head = file.read(4096)
-    for mark, codec in _BYTE_ORDER_MARKS.items():
-        if head.startswith(mark):
-            return [codec]
-    return _unmarked_utf16(head) or ["utf-8", *_one_byte(path)]
+    marked = [codec for mark, codec in _BYTE_ORDER_MARKS.items() if head.startswith(mark)]
+    if known := marked or _unmarked_utf16(head):
+        yield known[0]
+    else:
+        yield "utf-8"
+        yield _one_byte(path)
 
 
-def _one_byte(path: Path) -> list[str]:
+def _one_byte(path: Path) -> str:
     """Of encodings with a byte a letter, all of which read anything, the one in which accents stand in words."""
     with path.open("rb") as file:
         sample = file.read(_SAMPLE_BYTES)
     if len(_MAC_ACCENT.findall(sample)) > len(_WINDOWS_ACCENT.findall(sample)):
-        return ["mac_roman"]
-    return ["iso8859-15"] if _EURO_OR_LIGATURE.search(sample) and not _C1.search(sample) else ["cp1252"]
+        return "mac_roman"
+    return "iso8859-15" if _EURO_OR_LIGATURE.search(sample) and not _C1.search(sample) else "cp1252"
 
 
 def _unmarked_utf16(head: bytes) -> list[str]:

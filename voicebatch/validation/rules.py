@@ -83,8 +83,12 @@ class Schema:
     @property
     def phone_region(self) -> str | None:
         """The country of national numbers that the schema itself names in ``phone_number``."""
-        rule = self._phone_rule(self.phone_column)
-        return rule.statistics.get("region") if rule else None
+        return self.phone_rule.statistics.get("region") if self.phone_rule else None
+
+    @property
+    def phone_rule(self) -> CheckRule | None:
+        """The ``phone_number`` of the phone column."""
+        return self._phone_rule(self.phone_column)
 
     def _phone_rule(self, name: str | None) -> CheckRule | None:
         rules = self.columns[name].rules if name else ()

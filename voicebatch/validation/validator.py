@@ -18,7 +18,7 @@ from voicebatch.models import Fault
 from voicebatch.validation.cells import KINDS, filled
 from voicebatch.validation.checks import pandera_check, reasons
 from voicebatch.validation.repeats import Repeats
-from voicebatch.validation.rules import PHONE_NUMBER, CheckRule, Rules, Schema, Verdict
+from voicebatch.validation.rules import CheckRule, Rules, Schema, Verdict
 from voicebatch.validation.words import listed, quoted
 
 
@@ -60,12 +60,7 @@ class Validator:
         self._schema, self._rules, self._file = schema, rules, file
         self._headers = {name: found for name in schema.columns if (found := columns.get(name)) is not None}
         self._check_header(header)
-        self._told = {
-            (name, index)
-            for name, column in schema.columns.items()
-            for index, rule in enumerate(column.rules)
-            if reads_phones and name == schema.phone_column and rule.name == PHONE_NUMBER
-        }
+        self._told = schema.phone_rule if reads_phones else None
         self._pandera = pandera.DataFrameSchema({name: self._pandera_column(name) for name in self._headers})
         self._repeats = Repeats(schema, file=file, headers=self._headers)
 
@@ -113,8 +108,7 @@ class Validator:
 
     def _asked(self, name: str) -> list[CheckRule]:
         """The column's rules that pandera runs."""
-        rules = enumerate(self._schema.columns[name].rules)
-        return [rule for index, rule in rules if (name, index) not in self._told]
+        return [rule for rule in self._schema.columns[name].rules if rule is not self._told]
 
     def _cells(self, name: str, cells: pa.RecordBatch) -> _Cells:
         text = filled(cells.column(self._headers[name]))
@@ -127,11 +121,12 @@ class Validator:
                 yield _Found(place, name, "dtype", f"{quoted(text[place])} is not {kind}")
 
     def _not_called(self, columns: Mapping[str, _Cells], phones: Mapping[int, Verdict]) -> Iterator[_Found]:
-        for name, index in sorted(told for told in self._told if told[0] in columns):
-            rule, is_filled = self._schema.columns[name].rules[index], columns[name].text.is_valid().to_pylist()
-            for place, verdict in phones.items():
-                if is_filled[place]:
-                    yield _Found(place, name, verdict.check, rule.error or verdict.reason)
+        name = self._schema.phone_column
+        if self._told is None or name is None or name not in columns:
+            return
+        for place, verdict in phones.items():
+            if columns[name].text[place].is_valid:
+                yield _Found(place, name, verdict.check, self._told.error or verdict.reason)
 
     def _refused(self, frame: pd.DataFrame, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
         try:
