@@ -372,7 +372,8 @@ class Progress:
     """A moment of the work, for a progress bar: ``stage`` is reading, planning, sending or reporting.
 
     ``done`` of ``total`` counts rows while reading and people while sending, as do ``accepted``, ``refused`` and
-    ``unknown``; ``total`` is 0 when it is not known.
+    ``unknown``; ``total`` is 0 when it is not known, and an estimate while text is read. ``rejected`` counts the bad
+    rows so far, ``first_faults`` are the first of what is wrong with them.
     """
 
     stage: str
@@ -385,6 +386,8 @@ class Progress:
     currency: str = ""
     waiting_until: datetime | None = None
     waiting_for: str = ""
+    rejected: int = 0
+    first_faults: tuple[Fault, ...] = ()
 
 
 _canonical: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
