@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -38,12 +38,14 @@ class Rows:
 
     ``numbers`` are as a spreadsheet shows them. ``cells`` has one text column per header of the source; an
     empty cell is null, and so is one of white space only; other text is untouched. ``faults`` says, by row
-    number, what is wrong with a row's shape; such a row is there all the same.
+    number, what is wrong with a row's shape; such a row is there all the same. ``share`` is how much of the source is
+    read with these rows, between 0 and 1; 0 when that is not known.
     """
 
     numbers: npt.NDArray[np.int64]
     cells: pa.RecordBatch
     faults: Mapping[int, str]
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +208,7 @@ def _below(read: ReadFast, header: tuple[str, ...], width: int, number: int) -> 
         first = int(np.searchsorted(rows.numbers, number, side="right"))
         if first < len(rows.numbers):
             faults = {row: fault for row, fault in rows.faults.items() if row > number}
-            yield Rows(numbers=rows.numbers[first:], cells=rows.cells.slice(first), faults=faults)
+            yield replace(rows, numbers=rows.numbers[first:], cells=rows.cells.slice(first), faults=faults)
 
 
 def from_records(records: Iterator[Record], header: tuple[str, ...]) -> Iterator[Rows]:
