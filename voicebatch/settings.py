@@ -12,6 +12,10 @@ BATCH_ROWS: Final = 65_536
 """Rows that are read, checked and rendered at a time."""
 
 
+OWN_COLUMN: Final = "voicebatch"
+"""The column that a marked copy of a text file has besides the user's: no schema needs to know it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputOptions:
     """How the input is read and checked."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from voicebatch.errors import InputError, UsageError
 from voicebatch.readers.blocks import Layout, read_blocks
 from voicebatch.readers.encodings import detect
-from voicebatch.readers.rows import Record, Request, Rows, Source, header_place, is_blank, source
+from voicebatch.readers.rows import Origin, Record, Request, Rows, Source, header_place, is_blank, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +36,8 @@ def open_delimited(path: Path, request: Request) -> list[Source]:
     is_plain = delimiter.isascii() and delimiter not in (_NO_DELIMITER, '"')
     read_fast = partial(_read_blocks, path, encoding.codec, delimiter) if is_plain else None
     shown = f"{form}, {encoding.shown}"
-    return [source(str(path), shown, read, request=request, read_fast=read_fast)]
+    origin = Origin(codec=encoding.codec, delimiter="" if delimiter == _NO_DELIMITER else delimiter)
+    return [source(str(path), shown, read, request=request, read_fast=read_fast, origin=origin)]
 
 
 def _shown(delimiter: str) -> str:

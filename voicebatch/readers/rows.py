@@ -49,6 +49,19 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a table stands in its file, for who makes a copy of the file.
+
+    Of text, its ``codec`` and ``delimiter``; of a workbook, the ``sheet``. ``header_row`` is the header's number.
+    """
+
+    codec: str = ""
+    delimiter: str = ""
+    sheet: str = ""
+    header_row: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One table of one file. ``name`` is its path as the user wrote it, ``form`` what was detected.
 
@@ -59,6 +72,7 @@ class Source:
     form: str
     header: tuple[str, ...]
     hidden: Hidden = field(default_factory=Hidden)
+    origin: Origin = field(default_factory=Origin)
     read: Callable[[], Iterator[Rows]] = field(repr=False, compare=False)
 
     def batches(self) -> Iterator[Rows]:
@@ -111,6 +125,7 @@ def source(
     request: Request,
     read_fast: ReadFast | None = None,
     hidden: Hidden | None = None,
+    origin: Origin | None = None,
 ) -> Source:
     """A source from records, which ``read`` begins afresh at each call.
 
@@ -134,7 +149,14 @@ def source(
     else:
         read_rows = partial(_batches, read, header, number if titled else 0)
     form = f"{form}, header in row {number}" if place else form
-    return Source(name=name, form=form, header=header, hidden=hidden or Hidden(), read=read_rows)
+    return Source(
+        name=name,
+        form=form,
+        header=header,
+        hidden=hidden or Hidden(),
+        origin=replace(origin or Origin(), header_row=number if titled else 0),
+        read=read_rows,
+    )
 
 
 def _cells_kept(records: Iterable[Record], seen: list[Record]) -> Iterator[Cells]:

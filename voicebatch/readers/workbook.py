@@ -14,7 +14,7 @@ from voicebatch.errors import InputError
 from voicebatch.headers import phone_columns
 from voicebatch.readers.cells import text
 from voicebatch.readers.hidden import hidden_of
-from voicebatch.readers.rows import FIRST_ROWS, Record, Request, Source, header_place, is_blank, source
+from voicebatch.readers.rows import FIRST_ROWS, Origin, Record, Request, Source, header_place, is_blank, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,8 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
         workbook = _load(path)
         sheet = _named(workbook, path, request.sheet) if request.sheet else _chosen(workbook, path, request)
     read = partial(_read, path, sheet)
-    return [source(str(path), f"sheet '{sheet}'", read, request=request, hidden=hidden_of(path, sheet))]
+    hidden, origin = hidden_of(path, sheet), Origin(sheet=sheet)
+    return [source(str(path), f"sheet '{sheet}'", read, request=request, hidden=hidden, origin=origin)]
 
 
 @contextmanager

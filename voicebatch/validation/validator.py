@@ -15,6 +15,7 @@ from pandera.errors import SchemaErrorReason, SchemaErrors
 
 from voicebatch.errors import InputError, UsageError
 from voicebatch.models import Fault
+from voicebatch.settings import OWN_COLUMN
 from voicebatch.validation.cells import KINDS, filled
 from voicebatch.validation.checks import pandera_check, reasons
 from voicebatch.validation.repeats import Repeats
@@ -90,7 +91,7 @@ class Validator:
         required = [name for name, column in self._schema.columns.items() if column.required]
         known = list(self._headers.values())
         missing = [name for name in required if name not in self._headers]
-        extra = [name for name in header if name not in known] if self._schema.strict else []
+        extra = [name for name in header if name not in (*known, OWN_COLUMN)] if self._schema.strict else []
         twice = [name for name in known if header.count(name) > 1]
         has = f"; the file has {_names(header)}" if header else ""
         for wrong, message in (
