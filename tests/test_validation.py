@@ -186,13 +186,39 @@ REFUSED = [
     ("columns: {}", "columns", "at least one column"),
     ("columns: [a, b]", "columns", "mapping"),
     ("columns: {a: {}, a: {}}", "not YAML", "`a` is written twice"),
-    ("columns:\n\t- a", "not YAML", "line 2"),
+    ("columns:\n\t- a", "not YAML", "(line 2): there is a tab"),
     ("columns: {a: [", "not YAML", "line 1"),
     ("columns: {a: {dtype: date, gt: 2027-13-45}}", "", ""),
     ("- a\n- b", "begins with `columns:`", ""),
     ("", "begins with `columns:`", ""),
     ("schemas/recipients.yaml", "begins with `columns:`", ""),
-    ("!!python/object/apply:os.getcwd []", "not YAML", ""),
+    ("!!python/object/apply:os.getcwd []", "not YAML", "!!python/object/apply:os.getcwd"),
+    ("columns: {a: {checks: ['lambda x: x > 3']}}", "columns.a.checks[0]", "a function (lambda) is never run"),
+    ("columns: {a: {checks: {lambda: 'x > 3'}}}", "columns.a.checks.lambda", "`lambda` is not known"),
+    ("columns: {a: {checks: }}", "columns.a.checks", "there is no check below it"),
+    ("columns: {a: {checks: []}}", "columns.a.checks", "there is no check below it"),
+    ("columns: {a: {nullable: }}", "columns.a.nullable", "write true or false"),
+    ("{columns: {a: {}}, isin: [x]}", "isin", "below the column's name"),
+    ("columns: {a: {}, isin: [x]}", "columns.isin", "indent it below the column"),
+    ("columns: {a: {dtype: int, max: 5}}", "columns.a.max", "`less_than_or_equal_to`?"),
+    ("columns: {a: {dtype: float, gt: .nan}}", "columns.a.gt", "a number"),
+    ("columns: {a: {dtype: float, lt: .inf}}", "columns.a.lt", "a number"),
+    ("columns: {a: {dtype: int, lt: 1000000000000000000}}", "columns.a.lt", "a whole number"),
+    ("columns: {a: {dtype: int, isin: [010]}}", "columns.a.isin: `010`", "a whole number"),
+    ("columns: {a: {str_length: {max_value: -1}}}", "columns.a.str_length", "no text has -1 characters"),
+    (
+        "columns: {a: {dtype: int, in_range: {min_value: 1, max_value: 1, include_min: false}}}",
+        "columns.a.in_range",
+        "nothing is between",
+    ),
+    ("columns: {a: {str_matches: ''}}", "columns.a.str_matches", "regular expression"),
+    ("columns: {' ': {}}", "columns", "needs a name"),
+    ("{unique: [a, a], columns: {a: {}}}", "unique", "`a` is written twice"),
+    ("columns: {a: &x {nullable: true}, b: *x}", "not YAML", "`*x` stands for something else"),
+    ("columns: {a: {<<: {nullable: true}}}", "not YAML", "`<<` is not read here"),
+    ("columns: {a: {}}\n---\ncolumns: {b: {}}", "not YAML", "(line 2): a second document"),
+    ("columns: &c {a: *c}", "not YAML", "`*c`"),
+    ("columns: " + "[" * 5000, "not YAML", "nested too deep"),
 ]
 
 
@@ -203,6 +229,16 @@ def test_a_schema_that_would_be_ignored_in_part_is_refused(text: str, where: str
     assert error.value.message.startswith("mine.yaml: ")
     assert where in error.value.message
     assert what in error.value.message
+
+
+def test_a_schema_that_multiplies_itself_is_refused_before_it_grows() -> None:
+    lines = ["a0: &a0 [x]", *(f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 9)}]" for at in range(1, 30))]
+    with pytest.raises(UsageError, match=r"`\*a0` stands for something else"):
+        load_schema("\n".join([*lines, "columns: {a: {isin: *a29}}"]), name="mine.yaml")
+
+
+def test_codes_and_times_in_a_list_are_what_they_look_like() -> None:
+    assert column("isin: [01000, 08:30]", "01000", "08:30", "512") == ["`512` is not one of 01000, 08:30"]
 
 
 def test_everything_wrong_with_a_schema_is_said_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
@@ -14,6 +15,8 @@ import pyarrow.compute as pc
 from voicebatch.validation.cells import KINDS, read_date
 from voicebatch.validation.checks import OWN, Check
 from voicebatch.validation.words import advice, listed
+
+_TOO_LARGE: Final = 10**18  # for a cell of this kind
 
 
 class Refused(Exception):  # it is no error until it is collected
@@ -30,6 +33,7 @@ def read_arguments(check: Check, given: Mapping[str, Any], dtype: str) -> dict[s
     _check_names(check, stated)
     arguments = {name: _read(check.takes[name], value, dtype) for name, value in stated.items()}
     _check_order(**arguments)
+    _check_lengths(check, arguments)
     return arguments
 
 
@@ -53,9 +57,19 @@ def _check_names(check: Check, stated: Mapping[str, Any]) -> None:
         raise Refused(f"`{listed(missing or check.takes)}` is not given")
 
 
-def _check_order(*, min_value: Any = None, max_value: Any = None, **_: Any) -> None:
-    if min_value is not None and max_value is not None and min_value > max_value:
+def _check_order(
+    *, min_value: Any = None, max_value: Any = None, include_min: bool = True, include_max: bool = True, **_: Any
+) -> None:
+    if min_value is None or max_value is None:
+        return
+    if min_value > max_value or (min_value == max_value and not (include_min and include_max)):
         raise Refused(f"nothing is between {min_value} and {max_value}")
+
+
+def _check_lengths(check: Check, arguments: Mapping[str, Any]) -> None:
+    for value in arguments.values() if check.one_of else ():
+        if value < 0:
+            raise Refused(f"no text has {value} characters")
 
 
 def _read(kind: str, value: Any, dtype: str) -> Any:
@@ -75,6 +89,15 @@ def _exactly(*types: type) -> Callable[[object], Any]:
     return lambda value: value if type(value) in types else None
 
 
+def _int(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < _TOO_LARGE else None
+
+
+def _float(value: object) -> int | float | None:
+    """A bound that is no number, or endless, would let every cell pass or none."""
+    return value if isinstance(value, int | float) and type(value) is not bool and math.isfinite(value) else None
+
+
 def _date(value: object) -> pd.Timestamp | None:
     """YAML reads a date without quotes itself."""
     moment = read_date(str(value)) if isinstance(value, date | str) else None
@@ -86,7 +109,7 @@ def _pattern(value: object) -> str | None:
         pc.match_substring_regex(pa.array([""]), f"^({value})")
     except pa.ArrowInvalid:
         return None
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value else None
 
 
 def _region(value: object) -> str | None:
@@ -95,8 +118,8 @@ def _region(value: object) -> str | None:
 
 _KINDS: Final[Mapping[str, tuple[Callable[[object], Any], str]]] = {
     "text": (_exactly(str), "text: put it in quotes, or give the column a `dtype`"),
-    "int": (_exactly(int), "a whole number"),
-    "float": (_exactly(int, float), "a number"),
+    "int": (_int, "a whole number of at most 18 digits"),
+    "float": (_float, "a number"),
     "bool": (_exactly(bool), "true or false"),
     "date": (_date, "a date such as 2027-03-01"),
     "pattern": (_pattern, "a regular expression of the RE2 kind (no look-ahead, no back-reference)"),

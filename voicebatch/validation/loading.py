@@ -52,6 +52,22 @@ _SILENT_OPTIONS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("check_name", "n_failure_cases", "groupby", "groups", "name")),
     "raise_warning": False,
 }
+_NAMELESS: Final = (
+    "a check is written by its name, such as `isin: [M, Mme]`, or in a list with `options: {check_name: …}`; "
+    "a function (lambda) is never run"
+)
+_MEANT: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("min", "minimum", "min_value"), "greater_than_or_equal_to"),
+    **dict.fromkeys(("max", "maximum", "max_value"), "less_than_or_equal_to"),
+    **dict.fromkeys(("min_length", "max_length", "length"), "str_length"),
+    **dict.fromkeys(("pattern", "matches"), "str_matches"),
+    **dict.fromkeys(("enum", "values", "choices", "allowed", "allowed_values"), "isin"),
+    **dict.fromkeys(("type", "kind", "format"), "dtype"),
+    **dict.fromkeys(("check", "rules"), "checks"),
+    **dict.fromkeys(("optional", "mandatory"), "required"),
+    **dict.fromkeys(("empty", "null", "blank"), "nullable"),
+}
+"""What other tools call these keys."""
 _DTYPES: Final[Mapping[str, str]] = {dtype: name for name, kind in KINDS.items() for dtype in kind.dtypes}
 
 
@@ -107,9 +123,19 @@ def _objection(key: Any, value: Any, keys: _Keys, silent: Mapping[str, Any]) -> 
     if key in silent:
         return None if value is None or value == silent[key] else "this has no effect here: leave it out"
     if key not in keys:
-        return advice(key, keys)
+        return _advice(key, keys)
     kind, wanted = keys[key]
+    if value is None and kind is bool:
+        return f"nothing stands here: write {wanted}"
     return None if value is None or isinstance(value, kind) else f"`{value}` is not {wanted}"
+
+
+def _advice(key: object, keys: _Keys) -> str:
+    """That this key means nothing here, and what does."""
+    if "columns" in keys and (key in _COLUMN_KEYS or key in ALIASES):
+        return f"`{key}` is said of a column: write it below the column's name"
+    meant = _MEANT.get(str(key))
+    return f"`{key}` is not known here; did you mean `{meant}`?" if meant in keys else advice(key, keys)
 
 
 def _only(said: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -118,26 +144,43 @@ def _only(said: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 def _unique(group: str | list[Any], columns: Mapping[str, ColumnRule], place: _Place) -> tuple[tuple[str, ...], ...]:
     names = [group] if isinstance(group, str) else group
-    for name in names:
+    for index, name in enumerate(names):
         if not isinstance(name, str) or name not in columns:
             place.refuse(advice(name, columns))
+        elif name in names[:index]:
+            place.refuse(f"`{name}` is written twice")
     return (tuple(map(str, names)),) if names else ()
 
 
 def _column(name: object, body: object, place: _Place) -> ColumnRule:
     if not isinstance(name, str):
         place.refuse("this name is not text to YAML: put it in quotes")
+    elif not name.strip():
+        place.refuse("a column needs a name")
     if not isinstance(body, dict | None):
-        place.refuse("a column is described by a mapping, such as `{nullable: true}`")
+        place.refuse(_no_column(name))
         return ColumnRule()
     flat = {key: value for key, value in (body or {}).items() if ALIASES.get(key, key) in CHECKS}
     rest = {key: value for key, value in (body or {}).items() if key not in flat}
+    if _forgets_checks(rest):
+        place.at("checks").refuse("there is no check below it: write one, or leave it out")
     said = _said(rest, _COLUMN_KEYS, {**_SILENT_COLUMN, "name": name}, place)
     dtype = _dtype(said.get("dtype", "str"), place.at("dtype"))
     written = [*_listed_checks(said.get("checks", []), place), *_flat_checks(flat, place)]
     rules = tuple(rule for rule in (_rule(check, dtype) for check in written) if rule)
     traits = _only(said, "title", "description", "required", "nullable", "unique")
     return ColumnRule(dtype=dtype, rules=rules, **traits)
+
+
+def _forgets_checks(body: Mapping[str, Any]) -> bool:
+    """Whether ``checks`` stands above nothing. pandera writes that too, beside everything else."""
+    return not body.get("checks", True) and not {"regex", "drop_invalid_rows"} <= body.keys()
+
+
+def _no_column(name: object) -> str:
+    if name in _COLUMN_KEYS or name in ALIASES:
+        return f"`{name}` stands where a column's name does: indent it below the column that it is about"
+    return "a column is described by a mapping, such as `{nullable: true}`"
 
 
 def _dtype(word: str, place: _Place) -> str:
@@ -172,7 +215,7 @@ def _listed_checks(checks: Mapping[Any, Any] | list[Any], place: _Place) -> Iter
         options = given.pop("options", None) or {}
         name = key or (options.get("check_name") if isinstance(options, dict) else None)
         if not name or not isinstance(options, dict):
-            place.at(f"checks[{index}]").refuse("a check in a list says `options: {check_name: …}`")
+            place.at(f"checks[{index}]").refuse(_NAMELESS)
             continue
         yield _Written(str(name), given, {**options, "check_name": None}, place.at("checks").at(name))
 
