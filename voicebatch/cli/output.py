@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from voicebatch.cli.options import Common
+    from voicebatch.pipeline.grouping import FaultGroup
 
 SCHEMA_VERSION = 1
 _FINDINGS: Final = 5  # on the screen; all of them are in the manifest and in JSON
+_FAULT_GROUPS: Final = 15  # the same
 _YES = frozenset({"1", "true", "t", "yes", "y", "on"})  # what click reads as yes
 
 
@@ -206,9 +208,28 @@ def local(at: datetime) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def some(rows: Sequence[int], most: int = 5) -> str:
-    """The first of some row numbers."""
-    return ", ".join(str(row) for row in rows[:most]) + ("…" if len(rows) > most else "")
+def some(rows: Sequence[int], most: int = 5, of: int = 0) -> str:
+    """The first of some row numbers; there are ``of`` of them, or as many as are given."""
+    return ", ".join(str(row) for row in rows[:most]) + ("…" if max(of, len(rows)) > most else "")
+
+
+def fault_lines(groups: Sequence[FaultGroup], *, files: int) -> Iterator[str]:
+    """What is wrong with an input of so many files, a line for each kind of fault: the most frequent ones."""
+    for group in groups[:_FAULT_GROUPS]:
+        where = place(group.file if files > 1 else "", group.column)
+        rows = f"{counted(group.rows, 'row')}: {some(group.first_rows, of=group.rows)}"
+        yield f"  {where}{group.words(rows)}"
+    more = len(groups) - _FAULT_GROUPS
+    if more > 0:
+        yield f"  … and {counted(more, 'more kind')} of faults: see rejected.csv"
+
+
+def place(file: str, column: str) -> str:
+    """The beginning of a line about a file, a column, both or none."""
+    from voicebatch.headers import listed
+
+    named = ([file] if file else []) + ([listed([column])] if column else [])
+    return f"{', '.join(named)}: " if named else ""
 
 
 def _clock(seconds: Decimal) -> str:

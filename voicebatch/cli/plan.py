@@ -110,14 +110,25 @@ def make_plan(
 ) -> Plan:
     """The plan. Raises why it may not be sent, if so, with its files written."""
     from voicebatch import app
+    from voicebatch.cli import output
 
     made = app.plan(files, message, on_progress=on_progress, **{name: how[name] for name in PLAN})
     warn_of_unreadable(made.opt_outs)
     if made.refusal:
         app.write_plan(made)
+        show_faults(made, output.say)
         made.refusal.summary = made.summary()
         raise made.refusal
     return made
+
+
+def show_faults(made: Plan, echo: Callable[[str], object]) -> None:
+    """What is wrong with the rows that are left out."""
+    from voicebatch.cli import output
+    from voicebatch.pipeline.grouping import grouped
+
+    for line in output.fault_lines(grouped(made.intake.faults), files=len(made.intake.files)):
+        echo(line)
 
 
 def warn_of_unreadable(opt_outs: Sequence[OptOutList]) -> None:
@@ -138,6 +149,7 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     summary = made.summary()
     for file in made.intake.files:
         echo(f"{file.name}: {file.form}, {output.counted(file.rows, 'row')}, phone numbers in “{file.phone_column}”")
+    show_faults(made, echo)
     for one in made.opt_outs:
         echo(f"{one.name}: {len(one.numbers)} numbers not to call")
     rows = summary.rows

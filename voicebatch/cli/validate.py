@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +11,8 @@ from voicebatch.cli import options
 
 if TYPE_CHECKING:
     from voicebatch.pipeline.validating import Validation
+
+_FAULTS: Final = 1000  # one by one in JSON; all of them are in rejected.csv
 
 
 @click.command
@@ -36,26 +38,29 @@ def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> N
 
 
 def _json(result: Validation) -> dict[str, Any]:
+    from voicebatch.pipeline.grouping import grouped
+
     return {
         "rows": asdict(result.rows),
         "files": [{"file": file.name, "form": file.form, "rows": file.rows} for file in result.files],
+        "fault_groups": [asdict(group) for group in grouped(result.faults)],
         "faults": [
             {"file": fault.file, "row": fault.row, "column": fault.column, "check": fault.check}
-            for fault in result.faults
+            for fault in result.faults[:_FAULTS]
         ],
+        "faults_left_out": max(0, len(result.faults) - _FAULTS),
         "report_dir": str(result.report_dir),
     }
 
 
 def _print(result: Validation) -> None:
     from voicebatch.cli import output
-    from voicebatch.pipeline.validating import grouped
+    from voicebatch.pipeline.grouping import grouped
 
     for file in result.files:
         click.echo(
             f"{file.name}: {file.form}, {output.counted(file.rows, 'row')}, phone numbers in “{file.phone_column}”"
         )
-    for column, check, rows in grouped(result.faults):
-        where = f"“{column}”: " if column else ""
-        click.echo(f"  {where}{check.replace('_', ' ')} in {output.counted(len(rows), 'row')}: {output.some(rows)}")
+    for line in output.fault_lines(grouped(result.faults), files=len(result.files)):
+        click.echo(line)
     click.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +57,3 @@ def validate(
         report_dir=folder,
         error=too_many_bad_rows(counts, max_invalid, folder),
     )
-
-
-def grouped(faults: Sequence[Fault]) -> list[tuple[str, str, tuple[int, ...]]]:
-    """Faults for the screen: column, check and the rows, the most frequent first. No cell is in it."""
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for fault in faults:
-        groups[fault.column, fault.check].append(fault.row)
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [(column, check, tuple(rows)) for (column, check), rows in ordered]
