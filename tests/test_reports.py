@@ -11,6 +11,7 @@ from fractions import Fraction
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ from voicebatch.pipeline.running import summarise
 from voicebatch.reports import manifest
 from voicebatch.reports.cells import csv_text, harmless, make_folder, write_csv
 from voicebatch.reports.country import COLUMNS, country_totals, write_country_report
-from voicebatch.reports.recipients import write_recipients
+from voicebatch.reports.recipients import Lines, write_recipients
 from voicebatch.reports.rejected import RejectedRow, rejected_csv
 
 if TYPE_CHECKING:
@@ -239,14 +240,16 @@ def test_a_run_without_charges_has_a_header_and_the_same_parquet_types(tmp_path:
 
 def test_recipients_have_a_line_for_every_row(tmp_path: Path) -> None:
     columns = (
-        (0, 1), (2, 7), ("+33600000000", None), (RowStatus.ACCEPTED, RowStatus.REJECTED), ("", "=cmd"), ("b1", None),
-        ("c1", None), (NOW, None),
+        (0, 1), (2, 7), ("+33600000000", None), (RowStatus.ACCEPTED, RowStatus.REJECTED), ("", '=cmd, "x"\n'),
+        ("b1", None), ("c1", None), ("2027-03-01T12:00:00+00:00", None),
     )  # fmt: skip
-    written = write_recipients(tmp_path, "r1", ["a.csv", "b.csv"], [columns], calling_codes=lambda _: ["33", None])
+    lines = Lines(*map(pa.array, columns))
+    codes = pa.array(["33", None])
+    written = write_recipients(tmp_path, "r1", ["a.csv", "=b.csv"], [lines], calling_codes=lambda _: codes)
     assert written == {RowStatus.ACCEPTED: 1, RowStatus.REJECTED: 1}
     assert table((tmp_path / "recipients.csv").read_text(encoding="utf-8"))[1:] == [
         ["a.csv", "2", "+33600000000", "accepted", "", "r1", "b1", "c1", "33", "2027-03-01T12:00:00+00:00", "pending"],
-        ["b.csv", "7", "", "rejected", "'=cmd", "r1", "", "", "", "", ""],
+        ["'=b.csv", "7", "", "rejected", '\'=cmd, "x"\n', "r1", "", "", "", "", ""],
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicebatch.models import Message
+from voicebatch.models import NUMBERS_APART, Message, batch_ids, digest
+from voicebatch.pipeline.messages import MessageBook
 from voicebatch.pipeline.writing import MessageWriter
 from voicebatch.templates import MissingValue, RenderError
 
@@ -29,26 +32,59 @@ TEMPLATES = [
 ]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("template", TEMPLATES)
 @given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12))
 @settings(max_examples=60, deadline=None)
-def test_columns_give_what_rows_give(template: str, rows: list[tuple[str | None, str | None]]) -> None:
+def test_columns_give_what_rows_give(
+    template: str, rows: list[tuple[str | None, str | None]], *, at_once: bool
+) -> None:
     writer = MessageWriter(Message(text=template), now=NOW)
     cells = pa.RecordBatch.from_pydict({"a": [a for a, _ in rows], "b": [b for _, b in rows], "c": [None] * len(rows)},
                                        pa.schema([(name, pa.string()) for name in "abc"]))  # fmt: skip
     table = writer.for_table(("a", "b", "c"), file="f.csv")
-    codes, faults = table.write(np.arange(2, 2 + len(rows)), cells)
+    numbers, everyone = np.arange(2, 2 + len(rows)), np.ones(len(rows), np.bool_)
+    keys, faults = table.write(numbers, cells, everyone, table.plain_texts(cells) if at_once else None)
+    writer.book.add(keys)
+    codes, messages = writer.book.finish()
     expected: dict[int, str] = {}
     reasons: dict[int, str] = {}
-    for number, (a, b) in enumerate(rows, 2):
+    for number, (a, b) in zip(numbers.tolist(), rows, strict=True):
         try:
             expected[number] = str(writer.message_for({"a": a, "b": b, "c": None}, {}, table.variables).text)
         except MissingValue as error:
             reasons[number] = f"the template needs “{error.name}”, and the cell is empty"
         except RenderError as error:
             reasons[number] = str(error)
-    texts = {
-        row: writer.messages[code].text for row, code in zip(range(2, 2 + len(rows)), codes, strict=True) if code >= 0
-    }
+    texts = {row: messages[code].text for row, code in zip(numbers.tolist(), codes.tolist(), strict=True) if code >= 0}
     assert (texts, {fault.row: fault.reason for fault in faults}) == (expected, reasons)
-    assert [message.text for message in writer.messages] == list(dict.fromkeys(expected.values()))
+    assert [message.text for message in messages] == list(dict.fromkeys(expected.values()))
+
+
+@given(texts=st.lists(st.text(st.characters(codec="utf-8")), max_size=5), rate=st.sampled_from(["1", "1.50", "0.5"]))
+def test_ids_of_many_texts_are_those_of_one_message_after_another(texts: list[str], rate: str) -> None:
+    settings_of_all = Message(lang='"text":0', speech_rate=Decimal(rate), schedule=NOW)
+    heard = [
+        digest(
+            "voice-sms", {"text": text, "lang": '"text":0', "rate": f"{Decimal(rate).normalize():f}"}, NOW.isoformat()
+        )
+        for text in texts
+    ]
+    assert settings_of_all.ids(texts) == [replace(settings_of_all, text=text).id for text in texts] == heard
+
+
+def test_a_batch_is_known_by_its_run_its_message_and_its_numbers() -> None:
+    numbers = ["+33600000001", "+33600000002"]
+    assert batch_ids("r", ["m"], [NUMBERS_APART.join(numbers)]) == [digest("r", "m", numbers)]
+
+
+def test_messages_keep_their_codes_however_many_are_told_apart_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebatch.pipeline.messages._AT_ONCE", 2)
+    book = MessageBook(Message(text="{{ a }}"))
+    late = book.key(Message(text="a", schedule=NOW))
+    for keys in (["b", "a", None], [late, "b"], [None, None], ["c", late, "a"]):
+        book.add(pa.array(keys, pa.string()))
+    codes, messages = book.finish()
+    assert codes.tolist() == [0, 1, -1, 2, 0, -1, -1, 3, 2, 1]
+    assert list(messages) == [Message(text="b"), Message(text="a"), Message(text="a", schedule=NOW), Message(text="c")]
+    assert messages.ids(codes[codes >= 0]) == [messages[code].id for code in codes.tolist() if code >= 0]

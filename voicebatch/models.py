@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -112,12 +113,17 @@ class Message:
     @property
     def id(self) -> str:
         """24 hexadecimal digits that depend on what is heard, and on nothing else."""
-        heard = {"audio": self.audio} if self.audio else self._spoken()
-        when = self.schedule.astimezone(UTC).isoformat() if self.schedule else None
-        return digest(str(self.channel), heard, when)
+        return self.ids([self.text])[0]
 
-    def _spoken(self) -> dict[str, str | None]:
-        return {"text": self.text, "lang": self.lang, "rate": format(self.speech_rate.normalize(), "f")}
+    def ids(self, texts: Iterable[str | None]) -> list[str]:
+        """The ids of messages that are this one but for their texts."""
+        when = self.schedule.astimezone(UTC).isoformat() if self.schedule else None
+        if self.audio:
+            return [digest(str(self.channel), {"audio": self.audio}, when) for _ in texts]
+        spoken = {"lang": self.lang, "rate": format(self.speech_rate.normalize(), "f"), "text": 0}
+        before, after = _canonical((str(self.channel), spoken, when)).split('"text":0', 1)  # written once for all texts
+        said = ("null" if text is None else _in_quotes(text) for text in texts)
+        return [_hash(f'{before}"text":{text}{after}') for text in said]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,11 +397,25 @@ class Progress:
 
 
 _canonical: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_in_quotes: Final = json.encoder.encode_basestring  # a text as _canonical writes it
 
 
 def digest(*parts: Any) -> str:
     """24 hexadecimal digits that depend on the parts (anything JSON can say) and on nothing else."""
-    return hashlib.blake2b(_canonical(parts).encode(), digest_size=12).hexdigest()
+    return _hash(_canonical(parts))
+
+
+NUMBERS_APART: Final = '","'
+
+
+def batch_ids(run_id: str, message_ids: Iterable[str], numbers: Iterable[str]) -> list[str]:
+    """``digest(run_id, message_id, numbers)`` of every batch; ``numbers`` are joined by ``NUMBERS_APART`` already."""
+    begin = f'["{run_id}","'
+    return [_hash(f'{begin}{message}",["{joined}"]]') for message, joined in zip(message_ids, numbers, strict=True)]
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def people(count: int) -> str:

@@ -21,12 +21,24 @@ _PAIR: Final = ["message", "number"]
 
 def first_of_same(messages: Codes, numbers: Numbers) -> Numbers:
     """For every recipient the position of the first with the same message and number: itself if it is the first."""
-    pairs = _pairs(messages, numbers)
-    repeated = pairs[pairs.duplicated(_PAIR, keep=False)]
+    import numpy as np
+
     firsts = _positions(len(numbers))
-    kept = repeated.groupby(_PAIR, sort=False)["position"].transform("first")
-    firsts[repeated["position"].to_numpy()] = kept.to_numpy()
+    some = _not_alone(numbers)
+    order = some[np.lexsort((messages[some], numbers[some]))]  # stable: of the same, the first in the file comes first
+    is_new = np.ones(len(order), np.bool_)
+    is_new[1:] = (np.diff(numbers[order]) != 0) | (np.diff(messages[order]) != 0)
+    firsts[order] = order[np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))]
     return firsts
+
+
+def _not_alone(numbers: Numbers) -> Numbers:
+    """The positions of numbers that stand more than once: few, in most files."""
+    import numpy as np
+
+    ordered = np.sort(numbers)
+    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return np.flatnonzero(np.isin(numbers, again))
 
 
 def already_contacted(messages: Codes, numbers: Numbers, contacts: pd.DataFrame) -> Numbers:

@@ -313,7 +313,7 @@ def test_a_user_who_may_only_read_can_look_and_cannot_send(
 def test_no_phone_number_is_in_an_error(book: Ledger, make_run: MakeRun, noon: datetime) -> None:
     run = make_run(1)
     rows = list(run.rows)
-    for bad in ([*rows, *rows], [replace(rows[0], phone="+33612345678 and more than fits")]):
+    for bad in ([*rows, *rows], [rows[0]._replace(phone="+33612345678 and more than fits")]):
         with pytest.raises(LedgerError) as raised:
             book.enqueue(replace(run, rows=bad), now=noon)
         assert "336" not in raised.value.message

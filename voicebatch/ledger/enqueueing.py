@@ -75,7 +75,7 @@ class _Overlap:
         if run_id is None:
             return row
         reason = f"the same message is queued in run {run_id}"
-        return replace(row, status=RowStatus.SUPPRESSED, reason=reason, batch_id=None)
+        return row._replace(status=RowStatus.SUPPRESSED, reason=reason, batch_id=None)
 
 
 def _queued_since(connection: Connection, new: NewRun) -> Mapping[str, Mapping[str, str]]:
@@ -121,7 +121,7 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
 
 def _row_values(row: NewRow) -> tuple[object, ...]:
     reason = row.reason.replace("\0", "")  # of a cell that it quotes; not every database can keep one
-    return (row.file, row.row, row.phone, row.status and row.status.value, reason, row.batch_id)
+    return (row.file, row.row, row.phone, row.status and str(row.status), reason, row.batch_id)
 
 
 def _insert_documents(connection: Connection, new: NewRun) -> None:

@@ -41,14 +41,13 @@ class Run:
     stop: Stop | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRow:
+class NewRow(NamedTuple):
     """A row of the input as the plan left it: rejected or suppressed with a reason, or in a batch."""
 
     file: int
     row: int
     phone: str | None
-    status: RowStatus | None
+    status: str | None
     reason: str
     batch_id: str | None
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +17,10 @@ import pyarrow.compute as pc
 
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError
-from voicebatch.models import Fault, Message, Progress
+from voicebatch.models import Fault, Progress
+from voicebatch.pipeline.messages import NO_MESSAGE, NO_MESSAGES, Messages
 from voicebatch.pipeline.numbers import digits_of
-from voicebatch.pipeline.writing import MessageWriter
+from voicebatch.pipeline.writing import MessageWriter, TableWriter
 from voicebatch.reports.rejected import RejectedRow
 from voicebatch.settings import InputOptions
 from voicebatch.validation import Rules, Schema, Validator
@@ -23,8 +28,9 @@ from voicebatch.validation import Rules, Schema, Validator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NO_MESSAGE: Final = -1
 NO_NUMBER: Final = 0
+_AHEAD: Final = 2  # record batches that are prepared while others are checked
+_FIRST_FAULTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,7 @@ class Intake:
     message: NDArray[np.int32]
     rejected: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
-    messages: tuple[Message, ...]
+    messages: Messages
     faults: tuple[Fault, ...]
     rejected_rows: tuple[RejectedRow, ...]
 
@@ -80,11 +86,11 @@ def take_in(
     """
     hashes = {path: readers.sha256(path) for path in files}
     opened = [(source, hashes[path]) for path in files for source in _open(path, options)]
-    taken: list[_Taken] = []
-    for source, sha256 in opened:
-        done = sum(len(one.row) for one in taken)
-        taken.append(_take_source(source, sha256, options, schema, rules, writer, _counting(on_progress, done)))
-    return _joined(taken, writer)
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        desk = _Desk(options=options, schema=schema, rules=rules, writer=writer, pool=pool, on_progress=on_progress)
+        for source, sha256 in opened:
+            desk.take(source, sha256)
+    return _joined(desk.taken, writer)
 
 
 def _open(path: Path, options: InputOptions) -> list[readers.Source]:
@@ -97,10 +103,6 @@ def _open(path: Path, options: InputOptions) -> list[readers.Source]:
     )
 
 
-def _counting(on_progress: Callable[[Progress], None], before: int) -> Callable[[int], None]:
-    return lambda rows: on_progress(Progress(stage="reading", done=before + rows))
-
-
 @dataclass(slots=True, kw_only=True)
 class _Taken:
     """What was taken from one source."""
@@ -111,33 +113,79 @@ class _Taken:
     hidden_rows: frozenset[int]
     row: list[NDArray[np.int64]] = field(default_factory=list)
     number: list[NDArray[np.int64]] = field(default_factory=list)
-    message: list[NDArray[np.int32]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     rejected_rows: list[RejectedRow] = field(default_factory=list)
+    rejected: int = 0
 
 
-def _take_source(
-    source: readers.Source,
-    sha256: str,
-    options: InputOptions,
-    schema: Schema,
-    rules: Rules,
-    writer: MessageWriter | None,
-    on_rows: Callable[[int], None],
-) -> _Taken:
-    phone_column = _phone_column(source, options, schema)
-    hidden_rows = frozenset[int]() if options.include_hidden else source.hidden.rows
-    taken = _Taken(source=source, sha256=sha256, phone_column=phone_column, hidden_rows=hidden_rows)
-    columns = _schema_columns(source, schema, phone_column)
-    validator = Validator(
-        schema, rules=rules, file=source.name, columns=columns, header=source.header, reads_phones=True
-    )
-    writing = writer.for_table(source.header, file=source.name) if writer else None
-    for rows in source.batches():
-        _take_rows(taken, rows, schema.phone_region or options.region, validator, writing)
-        on_rows(sum(len(numbers) for numbers in taken.row))
-    _take_late_faults(taken, validator.finish())
-    return taken
+class _Read(NamedTuple):
+    """Some rows with what Arrow makes of them without a look at anything else: phone numbers, and plain texts."""
+
+    rows: readers.Rows
+    phones: phones.Phones
+    digits: NDArray[np.int64]
+    texts: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """Takes in one source after another. The rows ahead are read and prepared by ``pool`` meanwhile."""
+
+    options: InputOptions
+    schema: Schema
+    rules: Rules
+    writer: MessageWriter | None
+    pool: ThreadPoolExecutor
+    on_progress: Callable[[Progress], None]
+    taken: list[_Taken] = field(default_factory=list)
+
+    def take(self, source: readers.Source, sha256: str) -> None:
+        """Every row of this source."""
+        phone_column = _phone_column(source, self.options, self.schema)
+        hidden_rows = frozenset[int]() if self.options.include_hidden else source.hidden.rows
+        taken = _Taken(source=source, sha256=sha256, phone_column=phone_column, hidden_rows=hidden_rows)
+        self.taken.append(taken)
+        columns = _schema_columns(source, self.schema, phone_column)
+        validator = Validator(
+            self.schema, rules=self.rules, file=source.name, columns=columns, header=source.header, reads_phones=True
+        )
+        writing = self.writer.for_table(source.header, file=source.name) if self.writer else None
+        for read in self._ahead(source, phone_column, writing):
+            keys = _take_rows(taken, read, validator, writing)
+            if self.writer:
+                self.writer.book.add(keys)
+            self._tell(read.rows.share)
+        _take_late_faults(taken, validator.finish())
+
+    def _ahead(self, source: readers.Source, phone_column: str, writing: TableWriter | None) -> Iterator[_Read]:
+        region = self.schema.phone_region or self.options.region
+        prepare = partial(_prepared, phone_column=phone_column, region=region, writing=writing)
+        waiting: deque[Future[_Read]] = deque()
+        for rows in source.batches():
+            waiting.append(self.pool.submit(prepare, rows))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _tell(self, share: float) -> None:
+        """How far it is, as if the sources to come had no rows."""
+        done, now = sum(sum(map(len, one.row)) for one in self.taken), self.taken[-1]
+        here = sum(map(len, now.row))
+        progress = Progress(
+            stage="reading",
+            done=done,
+            total=round(done - here + here / share) if share else 0,
+            rejected=sum(one.rejected for one in self.taken),
+            first_faults=tuple(islice((fault for one in self.taken for fault in one.faults), _FIRST_FAULTS)),
+        )
+        self.on_progress(progress)
+
+
+def _prepared(rows: readers.Rows, *, phone_column: str, region: str, writing: TableWriter | None) -> _Read:
+    read = phones.normalise(rows.cells.column(phone_column), region=region)
+    digits = digits_of(pc.fill_null(read.e164, f"+{NO_NUMBER}"))
+    return _Read(rows, read, digits, writing.plain_texts(rows.cells) if writing else None)
 
 
 def _phone_column(source: readers.Source, options: InputOptions, schema: Schema) -> str:
@@ -162,28 +210,29 @@ def _schema_columns(source: readers.Source, schema: Schema, phone_column: str) -
     }
 
 
-def _take_rows(taken: _Taken, rows: readers.Rows, region: str, validator: Validator, writing: Any) -> None:
-    cells, file = rows.cells, taken.source.name
-    read = phones.normalise(cells.column(taken.phone_column), region=region)
+def _take_rows(taken: _Taken, read: _Read, validator: Validator, writing: TableWriter | None) -> Any:
+    """Notes everything about some rows but their messages, whose keys are returned."""
+    rows, file, keys = read.rows, taken.source.name, None
     faults = [
         *(
             Fault(file=file, row=row, column="", check="row_shape", reason=reason)
             for row, reason in rows.faults.items()
         ),
-        *validator.check(rows.numbers, cells, read.faults),
+        *validator.check(rows.numbers, rows.cells, read.phones.faults),
     ]
-    faults += _phone_faults(taken, rows, read, faults)
+    faults += _phone_faults(taken, rows, read.phones, faults)
     faults = [fault for fault in faults if fault.row not in taken.hidden_rows]
-    good = np.isin(rows.numbers, [*taken.hidden_rows, *(fault.row for fault in faults)], invert=True)
-    message = np.full(len(good), NO_MESSAGE, dtype=np.int32)
     if writing:
-        message[good], missing = writing.write(rows.numbers[good], cells.filter(pa.array(good)))
+        good = np.isin(rows.numbers, [*taken.hidden_rows, *(fault.row for fault in faults)], invert=True)
+        keys, missing = writing.write(rows.numbers, rows.cells, good, read.texts)
         faults += missing
+    bad = {fault.row for fault in faults}
     taken.row.append(rows.numbers)
-    taken.number.append(_digits(read.e164))
-    taken.message.append(message)
+    taken.number.append(read.digits)
     taken.faults += faults
-    taken.rejected_rows += _rejected_rows(file, rows, {fault.row for fault in faults})
+    taken.rejected += len(bad)
+    taken.rejected_rows += _rejected_rows(file, rows, bad)
+    return keys
 
 
 def _phone_faults(taken: _Taken, rows: readers.Rows, read: phones.Phones, faults: Sequence[Fault]) -> Iterator[Fault]:
@@ -195,10 +244,6 @@ def _phone_faults(taken: _Taken, rows: readers.Rows, read: phones.Phones, faults
             yield Fault(
                 file=taken.source.name, row=row, column=taken.phone_column, check=fault.check, reason=fault.reason
             )
-
-
-def _digits(e164: Any) -> NDArray[np.int64]:
-    return digits_of(pc.fill_null(e164, f"+{NO_NUMBER}"))
 
 
 def _take_late_faults(taken: _Taken, faults: Sequence[Fault]) -> None:
@@ -226,15 +271,19 @@ def _joined(taken: Sequence[_Taken], writer: MessageWriter | None) -> Intake:
     row = [_concatenated(one.row, np.int64) for one in taken]
     rejected = [np.isin(numbers, [fault.row for fault in one.faults]) for numbers, one in zip(row, taken, strict=True)]
     hidden = [np.isin(numbers, [*one.hidden_rows]) for numbers, one in zip(row, taken, strict=True)]
+    if writer:
+        message, messages = writer.book.finish()
+    else:
+        message, messages = np.full(sum(map(len, row)), NO_MESSAGE, np.int32), NO_MESSAGES
     return Intake(
         files=tuple(_input_file(one) for one in taken),
         file=np.repeat(np.arange(len(taken), dtype=np.int32), [len(numbers) for numbers in row]),
         row=_concatenated(row, np.int64),
         number=_concatenated([part for one in taken for part in one.number], np.int64),
-        message=_concatenated([part for one in taken for part in one.message], np.int32),
+        message=message,
         rejected=_concatenated(rejected, np.bool_),
         hidden=_concatenated(hidden, np.bool_),
-        messages=writer.messages if writer else (),
+        messages=messages,
         faults=tuple(fault for one in taken for fault in sorted(one.faults, key=lambda fault: fault.row)),
         rejected_rows=tuple(line for one in taken for line in sorted(one.rejected_rows, key=lambda line: line.row)),
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from voicebatch import batching
 from voicebatch.errors import InputError
 from voicebatch.ledger import NewBatch, NewRow, NewRun, RowLine, show_url
 from voicebatch.models import (
+    NUMBERS_APART,
     Batch,
     Fault,
     Message,
@@ -25,6 +27,7 @@ from voicebatch.models import (
     RowStatus,
     RunStatus,
     RunSummary,
+    batch_ids,
     digest,
 )
 from voicebatch.pacing import Usage, earliest_finish
@@ -32,7 +35,7 @@ from voicebatch.pipeline.marking import STATUSES
 from voicebatch.pipeline.numbers import by_calling_code, e164_texts
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pricing import Prices
-from voicebatch.reports.recipients import Columns
+from voicebatch.reports.recipients import Lines
 from voicebatch.reports.rejected import rejected_csv
 from voicebatch.settings import BATCH_ROWS, MaxInvalid
 
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from voicebatch.pipeline.intake import Intake
 
 RUN_ID_LENGTH: Final = 12
+_REQUESTS_AT_ONCE: Final = 1 << 13
+_STATUS: Final = RowLine._fields.index("status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +111,8 @@ class Plan:
         return batching.group(self.intake.message[self._queued], batch_size=self.batch_size)
 
     @cached_property
-    def _batch_ids(self) -> tuple[str, ...]:
-        return tuple(batch.id for batch in self.batches())
+    def _batch_ids(self) -> Any:
+        return _concatenated([pa.array(requests.ids, pa.string()) for requests in self._requests()], pa.string())
 
     @cached_property
     def messages_by_code(self) -> Mapping[str, int]:
@@ -139,36 +144,50 @@ class Plan:
 
     def batches(self) -> Iterator[Batch]:
         """Every request of the plan, in the order in which they leave."""
-        run_id, ordered = self.run_id, self._queued[self._grouping.order]
-        numbers = e164_texts(self.intake.number[ordered])
-        for ordinal, (start, end) in enumerate(zip(self._grouping.starts, self._grouping.starts[1:], strict=False)):
-            message = self.intake.messages[self.intake.message[ordered[start]]]
-            of_batch = tuple(numbers[start:end].to_pylist())
-            batch_id = digest(run_id, message.id, of_batch)
-            yield Batch(id=batch_id, run_id=run_id, ordinal=ordinal, message=message, numbers=of_batch)
+        ordinal, messages = 0, self.intake.messages
+        for requests in self._requests():
+            texts = (messages[code] for code in requests.codes)
+            for batch_id, message, numbers in zip(requests.ids, texts, requests.numbers, strict=True):
+                of_batch = tuple(numbers.split(NUMBERS_APART))
+                yield Batch(id=batch_id, run_id=self.run_id, ordinal=ordinal, message=message, numbers=of_batch)
+                ordinal += 1
 
-    def columns(self) -> Iterator[Columns]:
+    def _requests(self) -> Iterator[_Requests]:
+        """The same as columns, some at a time."""
+        order, starts = self._queued[self._grouping.order], self._grouping.starts
+        for first in range(0, len(self), _REQUESTS_AT_ONCE):
+            some = starts[first : first + _REQUESTS_AT_ONCE + 1]
+            rows = order[some[0] : some[-1]]
+            lists = pa.ListArray.from_arrays((some - some[0]).astype(np.int32), e164_texts(self.intake.number[rows]))
+            numbers = pc.binary_join(lists, NUMBERS_APART).to_pylist()
+            codes = self.intake.message[order[some[:-1]]]
+            yield _Requests(codes, numbers, batch_ids(self.run_id, self.intake.messages.ids(codes), numbers))
+
+    def blocks(self) -> Iterator[Lines]:
         """Every row of the input in its order, as the plan leaves it; some at a time."""
-        requests, statuses = self._request_of_rows(), np.array(STATUSES, dtype=object)
-        batch_ids = np.array([*self._batch_ids, None], dtype=object)  # the last one for -1: in no request
+        requests, statuses = self._request_of_rows(), pa.array([status.value for status in STATUSES])
+        told = _Told(self.reasons)
         for start in range(0, len(self.statuses), BATCH_ROWS):
             part = slice(start, start + BATCH_ROWS)
-            rows = self.intake.row[part].tolist()
-            nothing = [None] * len(rows)
-            yield (
-                self.intake.file[part].tolist(),
-                rows,
-                e164_texts(self.intake.number[part]).to_pylist(),
-                statuses[self.statuses[part]].tolist(),
-                [self.reasons.get(at, "") for at in range(start, start + len(rows))],
-                batch_ids[requests[part]].tolist(),
-                nothing,
-                nothing,
+            rows = pa.array(self.intake.row[part])
+            request = requests[part]
+            nothing = pa.nulls(len(rows), pa.string())
+            yield Lines(
+                file=pa.array(self.intake.file[part]),
+                row=rows,
+                phone=e164_texts(self.intake.number[part]),
+                status=statuses.take(pa.array(self.statuses[part])),
+                reason=told.reasons(start, len(rows)),
+                batch_id=self._batch_ids.take(pa.array(request, mask=request < 0)),
+                campaign_id=nothing,
+                accepted_at=nothing,
             )
 
     def lines(self) -> Iterator[RowLine]:
         """The same, row by row."""
-        for columns in self.columns():
+        for block in self.blocks():
+            columns: list[Iterable[Any]] = [column.to_pylist() for column in block]
+            columns[_STATUS] = map(RowStatus, columns[_STATUS])
             yield from map(RowLine._make, zip(*columns, strict=True))
 
     def recipients(self) -> pd.DataFrame:
@@ -231,16 +250,19 @@ class Plan:
         )
 
     def _new_rows(self) -> Iterator[NewRow]:
-        for line in self.lines():
-            status = None if line.status is RowStatus.QUEUED else line.status
-            yield NewRow(
-                file=line.file,
-                row=line.row,
-                phone=line.phone,
-                status=status,
-                reason=line.reason,
-                batch_id=line.batch_id,
+        for block in self.blocks():
+            status = pc.if_else(pc.equal(block.status, RowStatus.QUEUED.value), None, block.status).to_pylist()
+            reasons, ids = block.reason.to_pylist(), block.batch_id.to_pylist()
+            rows = zip(
+                block.file.to_pylist(),
+                block.row.to_pylist(),
+                block.phone.to_pylist(),
+                status,
+                reasons,
+                ids,
+                strict=True,
             )
+            yield from map(NewRow._make, rows)
 
     def _request_of_rows(self) -> NDArray[np.int32]:
         """The ordinal of every row's request, -1 for a row that is in none."""
@@ -248,6 +270,33 @@ class Plan:
         ordinals = np.arange(len(self), dtype=np.int32)
         requests[self._queued[self._grouping.order]] = np.repeat(ordinals, np.diff(self._grouping.starts))
         return requests
+
+
+class _Requests(NamedTuple):
+    """Some requests: their messages' codes, their numbers joined by ``NUMBERS_APART``, and their ids."""
+
+    codes: NDArray[np.int32]
+    numbers: list[str]
+    ids: list[str]
+
+
+class _Told:
+    """Reasons by position, as Arrow columns."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        self._positions = np.array(sorted(reasons), dtype=np.int64)
+        self._reasons = pa.array([reasons[at] for at in self._positions.tolist()], pa.string())
+
+    def reasons(self, start: int, count: int) -> Any:
+        """Those of so many rows; of a row without one, an empty text."""
+        first, end = np.searchsorted(self._positions, [start, start + count])
+        mask = np.zeros(count, np.bool_)
+        mask[self._positions[first:end] - start] = True
+        return pc.replace_with_mask(pa.repeat("", count), pa.array(mask), self._reasons[first:end])
+
+
+def _concatenated(arrays: list[Any], kind: Any) -> Any:
+    return pa.concat_arrays(arrays) if arrays else pa.array([], kind)
 
 
 def estimate_batch(prices: Prices, numbers: Sequence[str]) -> Decimal | None:

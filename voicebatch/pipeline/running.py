@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -34,7 +34,7 @@ from voicebatch.pricing import Prices, money, total
 from voicebatch.reports import manifest
 from voicebatch.reports.cells import make_folder, write_bytes
 from voicebatch.reports.country import country_totals, write_country_report
-from voicebatch.reports.recipients import Columns, write_recipients
+from voicebatch.reports.recipients import Lines, write_recipients
 from voicebatch.settings import BATCH_ROWS
 
 _LOG: Final = logging.getLogger(__name__)
@@ -246,8 +246,8 @@ def write_reports(run: Run, ledger: Ledger, folder: Path, summary: RunSummary, *
     make_folder(folder)
     files = [one["name"] for one in run.manifest["inputs"]]
     write_country_report(folder, run.id, summary.countries)
-    columns = _columns(ledger.rows(run.id))
-    written = write_recipients(folder, run.id, files, columns, calling_codes=_calling_codes)
+    lines = _blocks(ledger.rows(run.id))
+    written = write_recipients(folder, run.id, files, lines, calling_codes=phones.calling_codes)
     write_bytes(folder / "rejected.csv", ledger.document(run.id, "rejected.csv"))
     checks = [manifest.row_check(summary.rows, written), *_charge_checks(run, ledger, summary)]
     unknown = _unknown_lines(ledger.story(run.id)) if summary.rows.unknown else []
@@ -307,17 +307,14 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     folder, summary = plan.report_dir, plan.summary()
     make_folder(folder)
     files = [file.name for file in plan.intake.files]
-    written = write_recipients(folder, plan.run_id, files, plan.columns(), calling_codes=_calling_codes)
+    written = write_recipients(folder, plan.run_id, files, plan.blocks(), calling_codes=phones.calling_codes)
     write_bytes(folder / "rejected.csv", plan.rejected_csv())
     checks = [manifest.row_check(summary.rows, written)]
     manifest.write_manifest(folder, plan.manifest, summary, checks, written_at=now)
 
 
-def _columns(rows: Iterator[RowLine]) -> Iterator[Columns]:
+def _blocks(rows: Iterator[RowLine]) -> Iterator[Lines]:
     while some := list(islice(rows, BATCH_ROWS)):
-        yield cast("Columns", tuple(zip(*some, strict=True)))
-
-
-def _calling_codes(numbers: Sequence[str | None]) -> Sequence[str | None]:
-    codes: list[str | None] = phones.calling_codes(pa.array(numbers, pa.string())).to_pylist()
-    return codes
+        file, row, *texts, accepted_at = zip(*some, strict=True)
+        at = [moment and moment.isoformat(timespec="seconds") for moment in accepted_at]
+        yield Lines(pa.array(file), pa.array(row), *(pa.array(column, pa.string()) for column in (*texts, at)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from voicebatch import headers, speech, wire
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Message
+from voicebatch.pipeline.messages import MessageBook
 from voicebatch.schedules import read_schedule
 from voicebatch.templates import MissingValue, RenderError, Template, distinct
 
@@ -32,39 +33,29 @@ class MessageWriter:
     """
 
     def __init__(self, message: Message, *, now: datetime) -> None:
+        self.book: Final = MessageBook(message)
         self._message = message
         self._now = now
         self._template = _compile(message)
-        self._codes: dict[Message, int] = {}
-        self._texts: dict[str, int] = {}
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The distinct messages so far, by code."""
-        return tuple(self._codes)
 
     def for_table(self, header: Sequence[str], *, file: str) -> TableWriter:
         """Ties the template to one table's columns. Raises ``InputError`` for a variable that is no column."""
         own = {name: found for name in _OWN_SETTINGS if (found := headers.column(header, name))}
         variables = _columns_called(self._template, header, file) if self._template else {}
-        return TableWriter(writer=self, header=tuple(header), file=file, own=own, variables=variables)
-
-    def code(self, message: Message) -> int:
-        """The message's code: 0, 1, 2 … by first appearance."""
-        return self._codes.setdefault(message, len(self._codes))
-
-    def code_of_text(self, text: str) -> int:
-        """The code of a message that is the run's own but for its text."""
-        code = self._texts.get(text)
-        if code is None:
-            code = self._texts[text] = self.code(replace(self._message, text=text))
-        return code
+        used = _columns_used(self._template, header, {*own.values(), *variables.values()})
+        return TableWriter(writer=self, file=file, own=own, variables=variables, used=used)
 
     def texts(self, values: Mapping[str, Any]) -> Any:
         """The texts of columns that are the template's variables, null where ``message_for`` has to tell."""
         if self._template is None or self._message.audio:
             return None
         return self._template.render_columns(values)
+
+    def key_for(self, cells: Mapping[str, str | None], own: Mapping[str, str], values: Mapping[str, str]) -> str:
+        """The book's key of ``message_for``."""
+        if own or self._message.audio:
+            return self.book.key(self.message_for(cells, own, values))
+        return self._text(cells, values)
 
     def message_for(
         self, cells: Mapping[str, str | None], own: Mapping[str, str], values: Mapping[str, str]
@@ -74,12 +65,15 @@ class MessageWriter:
         if changes.get("audio") or self._message.audio:
             heard = {name: changes[name] for name in ("audio", "schedule") if name in changes}
             return replace(self._message, text=None, **heard)  # language and rate are of a text only
+        return replace(self._message, text=self._text(cells, values), **changes)
+
+    def _text(self, cells: Mapping[str, str | None], values: Mapping[str, str]) -> str:
         if self._template is None:
             raise RenderError("there is neither a text nor an audio token for it")
         text = self._template.render({name: cells[header] for name, header in values.items()}, cells)
         if "\0" in text:
             raise RenderError("the text holds a NUL character, which nobody can say")
-        return replace(self._message, text=text, **changes)
+        return text
 
     def _own_settings(self, own: Mapping[str, str]) -> dict[str, Any]:
         changes: dict[str, Any] = {}
@@ -96,61 +90,49 @@ class MessageWriter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableWriter:
-    """A message writer for the columns of one table."""
+    """A message writer for the columns of one table. ``used`` are those that a message depends on."""
 
     writer: MessageWriter
-    header: tuple[str, ...]
     file: str
     own: Mapping[str, str]
     variables: Mapping[str, str]
+    used: Sequence[str]
 
-    def write(self, rows: NDArray[np.int64], cells: Any) -> tuple[NDArray[np.int32], list[Fault]]:
-        """Message codes for some rows (a record batch), -1 with a fault where there can be none.
-
-        Every distinct combination of the cells that matter is rendered once.
-        """
-        used = self._columns_used()
-        if not self.own and (texts := self._texts(rows, cells)) is not None:
-            return texts
-        groups, firsts = distinct([cells.column(header) for header in used], rows=len(rows))
-        codes = np.full(len(firsts), -1, dtype=np.int32)
-        errors: dict[int, MissingValue | RenderError] = {}
-        for group, line in enumerate(cells.select(used).take(firsts).to_pylist() if used else [{}] * len(firsts)):
-            try:
-                codes[group] = self.writer.code(self.writer.message_for(line, self.own, self.variables))
-            except (MissingValue, RenderError) as error:
-                errors[group] = error
-        unwritten = np.flatnonzero(codes[groups] < 0)
-        return codes[groups], [self._fault(int(rows[at]), errors[int(groups[at])]) for at in unwritten]
-
-    def _texts(self, rows: NDArray[np.int64], cells: Any) -> tuple[NDArray[np.int32], list[Fault]] | None:
-        """As ``write``, of a plain template: a column at a time, and the few rows that need more care one by one."""
-        texts = self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
-        if texts is None:
+    def plain_texts(self, cells: Any) -> Any:
+        """The texts of a record batch, null where ``write`` has to tell; ``None`` where it has to tell of all."""
+        if self.own:
             return None
-        careful = pc.indices_nonzero(texts.is_null()).to_numpy()
-        told: list[str | None] = []
-        faults: list[Fault] = []
-        for at, line in zip(careful, cells.select(self._columns_used()).take(careful).to_pylist(), strict=True):
-            try:
-                told.append(self.writer.message_for(line, self.own, self.variables).text)
-            except (MissingValue, RenderError) as error:
-                told.append(None)
-                faults.append(self._fault(int(rows[at]), error))
-        texts = pc.replace_with_mask(texts, texts.is_null(), pa.array(told, pa.string()))
-        encoded = texts.dictionary_encode()
-        codes = [self.writer.code_of_text(text) for text in encoded.dictionary.to_pylist()]
-        of_rows = pa.array(codes, pa.int32()).take(encoded.indices)
-        return pc.fill_null(of_rows, -1).to_numpy(), faults
+        return self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
 
-    def _columns_used(self) -> list[str]:
-        template = self.writer._template  # noqa: SLF001 # one thing in two halves
-        if template is None:
-            return list(dict.fromkeys(self.own.values()))
-        if template.whole_row:
-            return list(self.header)
-        named = (headers.column(self.header, name) or name for name in template.headers)
-        return sorted({*self.own.values(), *self.variables.values(), *named}, key=self.header.index)
+    def write(
+        self, rows: NDArray[np.int64], cells: Any, good: NDArray[np.bool_], texts: Any
+    ) -> tuple[Any, list[Fault]]:
+        """The keys of some rows' messages (null for none), and why there can be none.
+
+        ``texts`` is what ``plain_texts`` said of the same cells; rows that are not ``good`` have no message.
+        """
+        if texts is None:
+            texts = pa.nulls(len(rows), pa.string())
+        careful = np.flatnonzero(good & texts.is_null().to_numpy(zero_copy_only=False))
+        told, faults = self._one_by_one(rows[careful], cells.take(pa.array(careful)))
+        texts = pc.if_else(pa.array(good), texts, None)
+        return pc.replace_with_mask(texts, _mask(len(rows), careful), told), faults
+
+    def _one_by_one(self, rows: NDArray[np.int64], cells: Any) -> tuple[Any, list[Fault]]:
+        """Every distinct combination of the cells that matter is rendered once."""
+        groups, firsts = distinct([cells.column(header) for header in self.used], rows=len(rows))
+        lines = cells.select(self.used).take(pa.array(firsts)).to_pylist() if self.used else [{}] * len(firsts)
+        keys: list[str | None] = []
+        errors: dict[int, MissingValue | RenderError] = {}
+        for line in lines:
+            try:
+                keys.append(self.writer.key_for(line, self.own, self.variables))
+            except (MissingValue, RenderError) as error:
+                errors[len(keys)] = error
+                keys.append(None)
+        unwritten = np.flatnonzero(np.isin(groups, [*errors]))
+        faults = [self._fault(int(rows[at]), errors[int(groups[at])]) for at in unwritten]
+        return pa.array(keys, pa.string()).take(pa.array(groups)), faults
 
     def _fault(self, row: int, error: MissingValue | RenderError) -> Fault:
         if isinstance(error, MissingValue):
@@ -158,6 +140,21 @@ class TableWriter:
             reason = f"the template needs “{column}”, and the cell is empty"
             return Fault(file=self.file, row=row, column=column, check="missing_value", reason=reason)
         return Fault(file=self.file, row=row, column="", check="message", reason=str(error))
+
+
+def _mask(length: int, places: NDArray[np.int64]) -> Any:
+    mask = np.zeros(length, np.bool_)
+    mask[places] = True
+    return pa.array(mask)
+
+
+def _columns_used(template: Template | None, header: Sequence[str], called: Set[str]) -> list[str]:
+    if template is None:
+        return sorted(called, key=header.index)
+    if template.whole_row:
+        return list(header)
+    named = (headers.column(header, name) or name for name in template.headers)
+    return sorted({*called, *named}, key=header.index)
 
 
 def read_speech_rate(text: str) -> Decimal:

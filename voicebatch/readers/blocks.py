@@ -8,8 +8,9 @@ explains what is wrong with them. From a stray quotation mark on all do: where a
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -47,6 +48,7 @@ class Layout:
 
 def read_blocks(file: TextIO, layout: Layout, *, begun: str, number: int) -> Iterator[Rows]:
     """The rows of what was ``begun`` and is left in ``file``, without blank ones, numbered after ``number``."""
+    size = os.fstat(file.fileno()).st_size
     while True:
         text = file.read(_BLOCK)
         begun += text
@@ -57,7 +59,7 @@ def read_blocks(file: TextIO, layout: Layout, *, begun: str, number: int) -> Ite
             return
         for rows, count in _in_columns(block, layout, number):
             number += count
-            yield from _cut_up(rows)
+            yield from _cut_up(rows, min(file.buffer.tell() / size, 1.0) if size else 0.0)
         begun = begun[end:]
         if not text:
             return
@@ -157,7 +159,8 @@ def _rows(table: pa.Table, header: tuple[str, ...], number: int) -> Rows:
     return Rows(numbers=numbers[filled], cells=batch.filter(pa.array(filled)), faults={})
 
 
-def _cut_up(rows: Rows) -> Iterator[Rows]:
+def _cut_up(rows: Rows, share: float) -> Iterator[Rows]:
     for start in range(0, len(rows.numbers), settings.BATCH_ROWS):
         part = slice(start, start + settings.BATCH_ROWS)
-        yield Rows(numbers=rows.numbers[part], cells=rows.cells.slice(start, settings.BATCH_ROWS), faults=rows.faults)
+        cells = rows.cells.slice(start, settings.BATCH_ROWS)
+        yield replace(rows, numbers=rows.numbers[part], cells=cells, share=share)

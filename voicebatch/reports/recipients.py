@@ -4,61 +4,77 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
-from itertools import repeat
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from voicebatch.models import RowStatus
-from voicebatch.reports.cells import harmless, harmless_line, write_csv
+from voicebatch.reports.cells import text_column, write_columns
 
 COLUMNS: Final = (
     "file", "row", "phone", "status", "reason", "run_id", "batch_id", "campaign_id", "calling_code", "accepted_at",
     "delivery",
 )  # fmt: skip
 
-
 _SILENT: Final = {RowStatus.UNKNOWN: "its request is under way"}
 """Of rows whose batch has no reason: unknown is then only what has no answer yet."""
 
 
-Columns = tuple[
-    Sequence[int], Sequence[int], Sequence[str | None], Sequence[RowStatus], Sequence[str], Sequence[str | None],
-    Sequence[str | None], Sequence[datetime | None],
-]  # fmt: skip
-"""Some rows of the input: file (a position among the inputs), row, phone, status, reason, batch_id, campaign_id and
-accepted_at. Whole columns, for a file may have millions of rows."""
+class Lines(NamedTuple):
+    """Some rows of the input as Arrow columns, for a file may have millions: ``file`` is a position among the inputs.
+
+    Numbers are integers, ``accepted_at`` and all others are texts; ``reason`` is never null.
+    """
+
+    file: Any
+    row: Any
+    phone: Any
+    status: Any
+    reason: Any
+    batch_id: Any
+    campaign_id: Any
+    accepted_at: Any
 
 
 def write_recipients(
     folder: Path,
     run_id: str,
     files: Sequence[str],
-    blocks: Iterable[Columns],
+    blocks: Iterable[Lines],
     *,
-    calling_codes: Callable[[Sequence[str | None]], Sequence[str | None]],
+    calling_codes: Callable[[Any], Any],
 ) -> Counter[RowStatus]:
     """Writes ``recipients.csv`` and returns how many rows of each status it has."""
     written: Counter[RowStatus] = Counter()
-    files = harmless_line(files)
+    names = text_column(pa.array(files, pa.string()))
 
-    def lines() -> Iterator[Sequence[object]]:
-        for file, row, phone, status, reason, batch_id, campaign_id, accepted_at in blocks:
-            written.update(status)
-            yield from zip(
-                [files[position] for position in file],
-                row,
-                phone,
-                status,
-                [harmless(said) if said else _SILENT.get(what, "") for said, what in zip(reason, status, strict=True)],
-                repeat(run_id, len(row)),
-                batch_id,
-                [one and harmless(one) for one in campaign_id],
-                calling_codes(phone),
-                [at and at.isoformat(timespec="seconds") for at in accepted_at],
-                ["pending" if one is RowStatus.ACCEPTED else None for one in status],
-                strict=True,
-            )
+    def columns() -> Iterator[list[Any]]:
+        for lines in blocks:
+            for pair in pc.value_counts(lines.status).to_pylist():
+                written[RowStatus(pair["values"])] += pair["counts"]
+            yield [
+                names.take(lines.file),
+                lines.row,
+                lines.phone,
+                lines.status,
+                text_column(_reason(lines)),
+                pa.repeat(run_id, len(lines.row)),
+                lines.batch_id,
+                text_column(lines.campaign_id),
+                calling_codes(lines.phone),
+                lines.accepted_at,
+                pc.if_else(pc.equal(lines.status, RowStatus.ACCEPTED.value), "pending", ""),
+            ]
 
-    write_csv(folder / "recipients.csv", COLUMNS, lines())
+    write_columns(folder / "recipients.csv", COLUMNS, columns())
     return written
+
+
+def _reason(lines: Lines) -> Any:
+    said = lines.reason
+    for status, words in _SILENT.items():
+        is_silent = pc.and_(pc.equal(said, ""), pc.equal(lines.status, status.value))
+        said = pc.if_else(is_silent, words, said)
+    return said
