@@ -63,7 +63,8 @@ def test_columns_give_what_rows_give(
 
 @given(texts=st.lists(st.text(st.characters(codec="utf-8")), max_size=5), rate=st.sampled_from(["1", "1.50", "0.5"]))
 def test_ids_of_many_texts_are_those_of_one_message_after_another(texts: list[str], rate: str) -> None:
-    settings_of_all = Message(lang='"text":0', speech_rate=Decimal(rate), schedule=NOW)
+    lang, shown = '"text":0', f"{Decimal(rate).normalize():f}"  # as if it were the place of the text
+    settings_of_all = Message(lang=lang, speech_rate=Decimal(rate), schedule=NOW)
     heard = [
         digest(
             "voice-sms", {"text": text, "lang": '"text":0', "rate": f"{Decimal(rate).normalize():f}"}, NOW.isoformat()
