@@ -65,12 +65,7 @@ def test_columns_give_what_rows_give(
 def test_ids_of_many_texts_are_those_of_one_message_after_another(texts: list[str], rate: str) -> None:
     lang, shown = '"text":0', f"{Decimal(rate).normalize():f}"  # as if it were the place of the text
     settings_of_all = Message(lang=lang, speech_rate=Decimal(rate), schedule=NOW)
-    heard = [
-        digest(
-            "voice-sms", {"text": text, "lang": '"text":0', "rate": f"{Decimal(rate).normalize():f}"}, NOW.isoformat()
-        )
-        for text in texts
-    ]
+    heard = [digest("voice-sms", {"text": text, "lang": lang, "rate": shown}, NOW.isoformat()) for text in texts]
     assert settings_of_all.ids(texts) == [replace(settings_of_all, text=text).id for text in texts] == heard
 
 
