@@ -9,6 +9,7 @@ from typing import Final
 
 from voicebatch.models import Fault
 from voicebatch.reports.cells import csv_text
+from voicebatch.settings import OWN_COLUMN
 
 LAST_COLUMNS: Final = ("file", "row", "column", "check", "reason")
 
@@ -25,8 +26,10 @@ class RejectedRow:
 def rejected_csv(headers: Sequence[str], rows: Sequence[RejectedRow], faults: Sequence[Fault]) -> bytes:
     """``rejected.csv``: a line for every fault, the row's own cells first.
 
-    ``headers`` is the union of the files' headers; a file that lacks one leaves its cell empty.
+    ``headers`` is the union of the files' headers; a file that lacks one leaves its cell empty. What an earlier marked
+    copy said of a row is not repeated.
     """
+    headers = [header for header in headers if header != OWN_COLUMN]
     by_row: dict[tuple[str, int], list[Fault]] = defaultdict(list)
     for fault in faults:
         by_row[fault.file, fault.row].append(fault)

@@ -1,0 +1,125 @@
+"""A copy of a user's own text file with one more column, in which stands what is wrong with a row.
+
+The rest stays as it is, byte for byte: encoding, mark, line ends, quoting, blank lines, what stands above the header.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from voicebatch.reports.cells import harmless
+from voicebatch.settings import OWN_COLUMN
+
+_NO_DELIMITER: Final = "\x1f"
+_DELIMITERS: Final = ";,\t|"
+_SEPARATOR_LINE: Final = re.compile(r'\ufeff?"?sep=[^\r\n]"?\s*', re.IGNORECASE)
+_OVER_LONG: Final = re.compile(r"the row (?:has|goes on over) \d+ ")  # how an earlier reason is known behind its row
+_MARK: Final = "\ufeff"
+_ASCII_QUOTES: Final = str.maketrans("“”’…", '""\'.')
+
+
+def mark_text(
+    path: Path, copy: Path, *, codec: str, delimiter: str, header_row: int, width: int, reasons: Mapping[int, str]
+) -> None:
+    """Writes the copy. ``width`` counts the columns that the header names, and of them our own is always the last.
+
+    Without a ``delimiter`` the file has one column. ``reasons`` go by the numbers of the rows.
+    """
+    codec = _exact(path, codec)
+    added = delimiter or _new_delimiter(path, codec)
+    with path.open(encoding=codec, newline="") as source, copy.open("w", encoding=codec, newline="") as target:
+        for number, raw, cells in _records(source, delimiter or _NO_DELIMITER):
+            if number < header_row or not any(map(str.strip, cells)):
+                target.write(raw)
+                continue
+            if number == header_row:
+                at = width - (cells[width - 1 : width] == [OWN_COLUMN])
+                is_quoted = raw.rstrip("\r\n").endswith('"')
+                reason = OWN_COLUMN
+            else:
+                reason = _encodable(harmless(reasons.get(number, "")), codec)
+            body = raw.rstrip("\r\n")
+            cell = _cell(reason, added, is_quoted=is_quoted)
+            target.write(_with_cell(body, cell, at, len(cells), added) + raw[len(body) :])
+
+
+def _exact(path: Path, codec: str) -> str:
+    """An encoding that leaves a byte order mark in the text, where it is written again."""
+    if codec == "utf-8-sig":
+        return "utf-8"
+    if codec != "utf-16":
+        return codec
+    with path.open("rb") as file:
+        return {b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-16-le"}.get(file.read(2), "utf-16-le")
+
+
+def _new_delimiter(path: Path, codec: str) -> str:
+    """For a file of one column: a delimiter that does not occur in it."""
+    with path.open(encoding=codec, newline="") as file:
+        used = {letter for line in file for letter in _DELIMITERS if letter in line}
+    return next((letter for letter in _DELIMITERS if letter not in used), ";")
+
+
+def _records(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Each record's number, its text as it stands in the file, and its cells; as the reader numbers them."""
+    raw: list[str] = []
+    number = 0
+    first = next(lines, "")
+    if _SEPARATOR_LINE.fullmatch(first):
+        number, first_record = 1, next(lines, "")
+        yield 1, first, []
+    else:
+        first_record = first
+    reader = csv.reader(_kept(first_record, lines, raw), delimiter=delimiter)
+    for cells in reader:
+        number += 1
+        yield number, "".join(raw), cells
+        raw.clear()
+
+
+def _kept(first: str, lines: Iterator[str], raw: list[str]) -> Iterator[str]:
+    raw.append(first)
+    yield first.removeprefix(_MARK)
+    for line in lines:
+        raw.append(line)
+        yield line
+
+
+def _with_cell(body: str, cell: str, at: int, width: int, delimiter: str) -> str:
+    """A record with our cell at its position, if there is something to say or a cell to say nothing in."""
+    if width == at:
+        return f"{body}{delimiter}{cell}"
+    if width < at:
+        return body + delimiter * (at - width + 1) + cell if cell else body
+    cells = _raw_cells(body, delimiter)
+    if len(cells) != width:
+        return f"{body}{delimiter}{cell}" if cell else body
+    if any(one.strip(' "\t') for one in cells[at + 1 :]):  # more cells than the header: ours is behind them
+        at = width - 1 if _OVER_LONG.search(cells[-1]) else width
+    return delimiter.join([*cells[:at], cell, *cells[at + 1 :]])
+
+
+def _raw_cells(body: str, delimiter: str) -> list[str]:
+    """A record's cells with their quotation marks."""
+    mark = re.escape(delimiter)
+    return [found[1] for found in re.finditer(rf'(?:^|{mark})((?:"(?:[^"]|"")*(?:"|$))?[^{mark}]*)', body, re.DOTALL)]
+
+
+def _cell(text: str, delimiter: str, *, is_quoted: bool) -> str:
+    if text and (is_quoted or any(letter in text for letter in f'{delimiter}"')):
+        doubled = text.replace('"', '""')
+        return f'"{doubled}"'
+    return text
+
+
+def _encodable(text: str, codec: str) -> str:
+    """What the file's encoding cannot say is said in plainer letters."""
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII_QUOTES).encode(codec, "replace").decode(codec)
+    return text
