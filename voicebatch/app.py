@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -39,6 +39,8 @@ from voicebatch.settings import InputOptions, MaxInvalid, PlanOptions
 if TYPE_CHECKING:
     import requests
 
+    from voicebatch.models import Fault
+    from voicebatch.pipeline.intake import InputFile
     from voicebatch.pipeline.validating import Validation
     from voicebatch.validation import Rules, Schema
 
@@ -92,20 +94,22 @@ def validate(
     include_hidden: bool = False,
     extra_lang: Sequence[str] = (),
     max_invalid: str = "5%",
+    annotate: bool = False,
     out: str | os.PathLike[str] = "reports",
     clock: Clock | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Validation:
     """Checks the input against the schema and writes ``rejected.csv``; sends nothing, reads no ledger.
 
-    The result counts the rows and lists every fault. Raises ``UsageError`` for wrong options and ``InputError`` for
+    ``annotate`` writes a copy of each file that has bad rows, with those marked. The result counts the rows and lists
+    every fault. Raises ``UsageError`` for wrong options and ``InputError`` for
     an input that is no table; too many bad rows are in the result's ``error``.
     """
     from voicebatch.pipeline import validating
 
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     loaded = read_schema(inputs.schema)
-    return validating.validate(
+    result = validating.validate(
         _paths(files),
         inputs=inputs,
         schema=loaded.schema,
@@ -114,6 +118,9 @@ def validate(
         out=Path(out),
         on_progress=on_progress,
     )
+    if not annotate:
+        return result
+    return replace(result, annotated=_annotate(files, inputs, result.files, result.faults, result.report_dir))
 
 
 def plan(
@@ -374,6 +381,14 @@ def check_address(base_url: str | None, *, sandbox: bool) -> str | None:
 def write_plan(plan: Plan) -> None:
     """Writes the plan's files into its folder."""
     running.write_plan(plan, now=plan.created_at)
+
+
+def annotate_plan(plan: Plan, files: Paths) -> tuple[Path, ...]:
+    """Writes into the plan's folder a marked copy of each of its ``files`` that has bad rows; returns where."""
+    options = plan.manifest["options"]
+    wanted = (field.name for field in fields(InputOptions) if field.name != "schema")
+    inputs = InputOptions(**{name: options[name] for name in wanted})
+    return _annotate(files, inputs, plan.intake.files, plan.intake.faults, plan.report_dir)
 
 
 def summary_of(run: str, *, ledger: str | None = None, sandbox: bool = False) -> RunSummary:
@@ -674,6 +689,15 @@ def _input_options(
         encoding=encoding,
         include_hidden=include_hidden,
     )
+
+
+def _annotate(
+    files: Paths, inputs: InputOptions, read: Sequence[InputFile], faults: Sequence[Fault], folder: Path
+) -> tuple[Path, ...]:
+    from voicebatch.pipeline.annotating import annotate
+
+    sha256 = {file.name: file.sha256 for file in read}
+    return annotate(_paths(files), inputs=inputs, faults=faults, sha256=sha256, folder=folder)
 
 
 def _paths(files: Paths) -> list[Path]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class VoicebatchError(Exception):
     """What happened, where, and (``hint``) what to type next.
 
-    ``exit_code`` and ``kind`` are what the command line exits with and prints in its JSON; ``rows``, ``report_dir`` and
-    ``summary`` tell how far the work got.
+    ``exit_code`` and ``kind`` are what the command line exits with and prints in its JSON; ``rows``, ``report_dir``,
+    ``annotated`` and ``summary`` tell how far the work got.
     """
 
     exit_code: ClassVar[int] = 1
@@ -35,6 +35,7 @@ class VoicebatchError(Exception):
         self.hint = hint
         self.rows: RowCounts | None = None
         self.report_dir: str | None = None
+        self.annotated: list[str] | None = None
         self.summary: RunSummary | None = None
 
 

@@ -151,6 +151,7 @@ reading = _together(
         "--extra-lang", metavar="CODE", multiple=True, help="A language that the provider speaks besides the known."
     ),
     option("--max-invalid", metavar="N|P%", default="5%", show_default=True, help="More bad rows than this: exit 3."),
+    option("--annotate", is_flag=True, help="Give back a copy of each file with its bad cells marked and explained."),
     option("--out", metavar="DIR", default="reports", show_default=True, help="Files go to DIR/<run id>/."),
 )
 

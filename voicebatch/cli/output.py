@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -115,6 +115,12 @@ def print_summary(summary: RunSummary, common: Common) -> None:
     click.echo(f"Reports: {summary.report_dir}")
     for line in _to_look_at(summary):
         click.echo(common.typeable(line))
+
+
+def print_copies(paths: Iterable[str]) -> None:
+    """Where the marked copies of the input are."""
+    for path in paths:
+        click.echo(f"Marked copy: {path}")
 
 
 def is_elsewhere(base_url: str | None) -> bool:
@@ -244,7 +250,8 @@ def _error(error: VoicebatchError) -> dict[str, str]:
 
 
 def _progress_of(error: VoicebatchError) -> dict[str, Any]:
+    annotated = {} if error.annotated is None else {"annotated": error.annotated}
     if error.summary:
-        return summary_json(error.summary)
+        return summary_json(error.summary) | annotated
     rows = {"rows": asdict(error.rows)} if error.rows else {}
-    return {**rows, **({"report_dir": error.report_dir} if error.report_dir else {})}
+    return {**rows, **({"report_dir": error.report_dir} if error.report_dir else {}), **annotated}

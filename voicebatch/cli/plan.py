@@ -54,10 +54,12 @@ def show_plan(files: tuple[str, ...], how: dict[str, Any], *, common: options.Co
     with progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
         app.write_plan(made)
+        copies = marked_copies(made, files, how)
     if common.as_json:
-        output.print_json(output.summary_json(made.summary()))
+        output.print_json(output.summary_json(made.summary()) | copies)
     else:
         print_plan(made)
+        output.print_copies(copies.get("annotated", ()))
 
 
 def settle_address(how: dict[str, Any]) -> None:
@@ -112,14 +114,24 @@ def make_plan(
     from voicebatch import app
     from voicebatch.cli import output
 
-    made = app.plan(files, message, on_progress=on_progress, **{name: how[name] for name in PLAN})
+    made = app.plan(files, message, on_progress=on_progress, **plan_options(how))
     warn_of_unreadable(made.opt_outs)
     if made.refusal:
         app.write_plan(made)
         show_faults(made, output.say)
         made.refusal.summary = made.summary()
+        if copies := marked_copies(made, files, how):
+            made.refusal.annotated = copies["annotated"]
+            made.refusal.hint += "".join(f"\nMarked copy: {path}" for path in copies["annotated"])
         raise made.refusal
     return made
+
+
+def marked_copies(made: Plan, files: tuple[str, ...], how: dict[str, Any]) -> dict[str, list[str]]:
+    """Writes the marked copies if ``--annotate`` asks for them; where they are, as JSON has it."""
+    from voicebatch import app
+
+    return {"annotated": [*map(str, app.annotate_plan(made, files))]} if how["annotate"] else {}
 
 
 def show_faults(made: Plan, echo: Callable[[str], object]) -> None:
@@ -129,6 +141,11 @@ def show_faults(made: Plan, echo: Callable[[str], object]) -> None:
 
     for line in output.fault_lines(grouped(made.intake.faults), files=len(made.intake.files)):
         echo(line)
+
+
+def plan_options(how: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that ``app.plan`` takes."""
+    return {name: how[name] for name in PLAN}
 
 
 def warn_of_unreadable(opt_outs: Sequence[OptOutList]) -> None:

@@ -16,7 +16,9 @@ from voicebatch.cli.plan import (
     finish_words,
     known_run,
     make_plan,
+    marked_copies,
     message_from,
+    plan_options,
     print_plan,
     settle_address,
     show_plan,
@@ -60,16 +62,34 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     message = message_from(how)
     if run := known_run(files, message, how):
         _warn_of_another_plan(run, how)
-        _resume(run.id, how, common)
+        _resume(run.id, how, common, _copies_again(files, message, how, common))
         return
     with progress.shown(quiet=common.quiet) as on_progress:
         made = make_plan(files, message, how, on_progress)
+        copies = marked_copies(made, files, how)
+    _show_copies(copies, common)
     if not how["yes"]:
         print_plan(made, on_stderr=common.as_json)
         _show_ceiling(how["max_cost"], made)
         _show_address(how["base_url"])
         ask(f"Call {models.people(made.counts.queued)} now?", otherwise=_NOTHING)
-    _finish(lambda **more: app.send(made, **more), made.run_id, how, common)
+    _finish(lambda **more: app.send(made, **more), made.run_id, how, common, copies)
+
+
+def _copies_again(
+    files: tuple[str, ...], message: models.Message, how: dict[str, Any], common: options.Common
+) -> dict[str, list[str]]:
+    """The marked copies for a run that is planned already: what was wrong with the files is not in its ledger."""
+    from voicebatch import app
+
+    copies = marked_copies(app.plan(files, message, **plan_options(how)), files, how) if how["annotate"] else {}
+    _show_copies(copies, common)
+    return copies
+
+
+def _show_copies(copies: dict[str, list[str]], common: options.Common) -> None:
+    if not common.as_json:
+        output.print_copies(copies.get("annotated", ()))
 
 
 @click.command
@@ -96,7 +116,7 @@ def _check(how: dict[str, Any]) -> None:
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
 
 
-def _resume(run: str, how: dict[str, Any], common: options.Common) -> None:
+def _resume(run: str, how: dict[str, Any], common: options.Common, copies: dict[str, list[str]] | None = None) -> None:
     from voicebatch import app
 
     what = {name: how[name] for name in ("price_table", "suppress")} | {"ledger": common.ledger}
@@ -105,7 +125,7 @@ def _resume(run: str, how: dict[str, Any], common: options.Common) -> None:
     warn_of_unreadable(left.opt_outs)
     _ask_to_resume(left, how)
     # By its id: while we asked, another run may have become the latest one.
-    _finish(lambda **more: app.resume(left.run_id, out=how["out"], **what, **more), left.run_id, how, common)
+    _finish(lambda **more: app.resume(left.run_id, out=how["out"], **what, **more), left.run_id, how, common, copies)
 
 
 def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
@@ -159,7 +179,13 @@ def _warn_of_another_plan(run: Run, how: dict[str, Any]) -> None:
         output.say(f"Run {run.id} is planned already, so these options change nothing: {', '.join(others)}.")
 
 
-def _finish(work: Callable[..., RunSummary], run_id: str, how: dict[str, Any], common: options.Common) -> None:
+def _finish(
+    work: Callable[..., RunSummary],
+    run_id: str,
+    how: dict[str, Any],
+    common: options.Common,
+    copies: dict[str, list[str]] | None = None,
+) -> None:
     """Does the sending and prints how it ended; raises what the exit code comes from."""
     from voicebatch.cli import progress, signals
 
@@ -168,12 +194,14 @@ def _finish(work: Callable[..., RunSummary], run_id: str, how: dict[str, Any], c
     with signals.stopping(last_words) as received, progress.shown(quiet=common.quiet) as on_progress:
         summary = work(stop=received.stop, on_progress=on_progress, **settings)
     error = _error(summary, received.number)
+    copies = copies or {}
     if not common.as_json:
         output.print_summary(summary, common)
     if error:
+        error.annotated = copies.get("annotated")
         raise error
     if common.as_json:
-        output.print_json(output.summary_json(summary))
+        output.print_json(output.summary_json(summary) | copies)
 
 
 def _error(summary: RunSummary, signal_number: int | None) -> VoicebatchError | None:

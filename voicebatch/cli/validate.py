@@ -28,11 +28,13 @@ def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> N
         result = app.validate(files, on_progress=on_progress, **how)
     if result.error:
         result.error.rows, result.error.report_dir = result.rows, str(result.report_dir)
+        result.error.annotated = [*map(str, result.annotated)] if how["annotate"] else None
         if not common.as_json:
             _print(result)
         raise result.error
     if common.as_json:
-        output.print_json(_json(result))
+        annotated = {"annotated": [*map(str, result.annotated)]} if how["annotate"] else {}
+        output.print_json(_json(result) | annotated)
     else:
         _print(result)
 
@@ -64,3 +66,4 @@ def _print(result: Validation) -> None:
     for line in output.fault_lines(grouped(result.faults), files=len(result.files)):
         click.echo(line)
     click.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")
+    output.print_copies(map(str, result.annotated))

@@ -21,7 +21,7 @@ from voicebatch.validation import Rules, Schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What is wrong with an input: counts, every fault, and the folder with ``rejected.csv``.
+    """What is wrong with an input: counts, every fault, the folder with ``rejected.csv``, and the marked copies.
 
     ``error`` is set when there are more bad rows than were allowed.
     """
@@ -31,6 +31,7 @@ class Validation:
     faults: tuple[Fault, ...]
     report_dir: Path
     error: InputError | None
+    annotated: tuple[Path, ...] = ()
 
 
 def validate(
