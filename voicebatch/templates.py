@@ -49,6 +49,10 @@ class MissingValue(Exception):
         super().__init__(f"the template needs a value in {name!r}")
         self.name = name
 
+    def __reduce__(self) -> tuple[type[MissingValue], tuple[str]]:
+        """It can be pickled, which by itself an exception can only with its arguments as its message."""
+        return type(self), (self.name,)
+
 
 class RenderError(Exception):
     """The template cannot be rendered with this row's values. ``reason`` says why in one sentence."""
@@ -102,12 +106,14 @@ class Template:
         free = meta.find_undeclared_variables(tree)
         _refuse_calls(tree, functions, free)
         headers, whole_row = _row_use(tree) if ROW in free else (frozenset[str](), False)
+        compiled = environment.from_string(tree, globals=dict(functions))
+        compiled.globals = dict(compiled.globals)  # Jinja2's own is copied key by key for every text
         return cls(
             text=text,
             names=frozenset(free - functions.keys() - {ROW}),
             headers=headers,
             whole_row=whole_row,
-            _compiled=environment.from_string(tree, globals=dict(functions)),
+            _compiled=compiled,
             _pieces=_plain_pieces(tree, free - functions.keys() - {ROW}),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -149,12 +150,12 @@ class _Desk:
         validator = Validator(
             self.schema, rules=self.rules, file=source.name, columns=columns, header=source.header, reads_phones=True
         )
-        writing = self.writer.for_table(source.header, file=source.name) if self.writer else None
-        for read in self._ahead(source, phone_column, writing):
-            keys = _take_rows(taken, read, validator, writing)
-            if self.writer:
-                self.writer.book.add(keys)
-            self._tell(read.rows.share)
+        with self.writer.for_table(source.header, file=source.name) if self.writer else nullcontext() as writing:
+            for read in self._ahead(source, phone_column, writing):
+                keys = _take_rows(taken, read, validator, writing)
+                if self.writer:
+                    self.writer.book.add(keys)
+                self._tell(read.rows.share)
         _take_late_faults(taken, validator.finish())
 
     def _ahead(self, source: readers.Source, phone_column: str, writing: TableWriter | None) -> Iterator[_Read]:

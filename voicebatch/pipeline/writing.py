@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from voicebatch import headers, speech, wire
+from voicebatch import headers, wire
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Message
 from voicebatch.pipeline.messages import MessageBook
+from voicebatch.pipeline.rendering import Rendered, Renderer, Row, compile_text
 from voicebatch.schedules import read_schedule
 from voicebatch.templates import MissingValue, RenderError, Template, distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_REMEMBERED: Final = 100_000  # texts
+_NOTHING_TO_SAY: Final = RenderError("there is neither a text nor an audio token for it")
 _OWN_SETTINGS: Final = ("lang", "speech_rate", "scheduled_date", "audio_token")
 """Columns that override the run's own value, row by row."""
 
@@ -36,44 +41,39 @@ class MessageWriter:
         self.book: Final = MessageBook(message)
         self._message = message
         self._now = now
-        self._template = _compile(message)
+        self._template = None if message.text is None else compile_text(message.text)
 
-    def for_table(self, header: Sequence[str], *, file: str) -> TableWriter:
+    @contextmanager
+    def for_table(self, header: Sequence[str], *, file: str) -> Iterator[TableWriter]:
         """Ties the template to one table's columns. Raises ``InputError`` for a variable that is no column."""
         own = {name: found for name in _OWN_SETTINGS if (found := headers.column(header, name))}
         variables = _columns_called(self._template, header, file) if self._template else {}
         used = _columns_used(self._template, header, {*own.values(), *variables.values()})
-        return TableWriter(writer=self, file=file, own=own, variables=variables, used=used)
+        renderer = Renderer(self._message.text or "", columns=used, variables=variables) if self._template else None
+        with renderer or nullcontext():
+            yield TableWriter(writer=self, file=file, own=own, variables=variables, used=used, renderer=renderer)
 
     def texts(self, values: Mapping[str, Any]) -> Any:
-        """The texts of columns that are the template's variables, null where ``message_for`` has to tell."""
+        """The texts of columns that are the template's variables, null where a ``Renderer`` has to tell."""
         if self._template is None or self._message.audio:
             return None
         return self._template.render_columns(values)
 
-    def key_for(self, cells: Mapping[str, str | None], own: Mapping[str, str], values: Mapping[str, str]) -> str:
-        """The book's key of ``message_for``."""
-        if own or self._message.audio:
-            return self.book.key(self.message_for(cells, own, values))
-        return self._text(cells, values)
+    def key_for(self, own: Mapping[str, str], text: Rendered) -> str:
+        """The book's key of what one row's recipient hears: ``text``, with the row's own settings.
 
-    def message_for(
-        self, cells: Mapping[str, str | None], own: Mapping[str, str], values: Mapping[str, str]
-    ) -> Message:
-        """What one row's recipient hears. Raises ``MissingValue`` or ``RenderError``."""
-        changes = self._own_settings({name: (cells[header] or "").strip() for name, header in own.items()})
+        Raises ``MissingValue`` or ``RenderError``.
+        """
+        if own or self._message.audio:
+            return self.book.key(self._message_for(own, text))
+        return _said(text)
+
+    def _message_for(self, own: Mapping[str, str], text: Rendered) -> Message:
+        changes = self._own_settings(own)
         if changes.get("audio") or self._message.audio:
             heard = {name: changes[name] for name in ("audio", "schedule") if name in changes}
             return replace(self._message, text=None, **heard)  # language and rate are of a text only
-        return replace(self._message, text=self._text(cells, values), **changes)
-
-    def _text(self, cells: Mapping[str, str | None], values: Mapping[str, str]) -> str:
-        if self._template is None:
-            raise RenderError("there is neither a text nor an audio token for it")
-        text = self._template.render({name: cells[header] for name, header in values.items()}, cells)
-        if "\0" in text:
-            raise RenderError("the text holds a NUL character, which nobody can say")
-        return text
+        return replace(self._message, text=_said(text), **changes)
 
     def _own_settings(self, own: Mapping[str, str]) -> dict[str, Any]:
         changes: dict[str, Any] = {}
@@ -97,6 +97,8 @@ class TableWriter:
     own: Mapping[str, str]
     variables: Mapping[str, str]
     used: Sequence[str]
+    renderer: Renderer | None
+    _rendered: dict[Row, Rendered] = field(default_factory=dict)
 
     def plain_texts(self, cells: Any) -> Any:
         """The texts of a record batch, null where ``write`` has to tell; ``None`` where it has to tell of all."""
@@ -121,18 +123,36 @@ class TableWriter:
     def _one_by_one(self, rows: NDArray[np.int64], cells: Any) -> tuple[Any, list[Fault]]:
         """Every distinct combination of the cells that matter is rendered once."""
         groups, firsts = distinct([cells.column(header) for header in self.used], rows=len(rows))
-        lines = cells.select(self.used).take(pa.array(firsts)).to_pylist() if self.used else [{}] * len(firsts)
+        columns = [cells.column(header).take(pa.array(firsts)).to_pylist() for header in self.used]
+        lines: list[Row] = list(zip(*columns, strict=True)) if columns else [()] * len(firsts)
         keys: list[str | None] = []
         errors: dict[int, MissingValue | RenderError] = {}
-        for line in lines:
+        for own, text in zip(self._own(lines), self._texts(lines), strict=True):
             try:
-                keys.append(self.writer.key_for(line, self.own, self.variables))
+                keys.append(self.writer.key_for(own, text))
             except (MissingValue, RenderError) as error:
                 errors[len(keys)] = error
                 keys.append(None)
         unwritten = np.flatnonzero(np.isin(groups, [*errors]))
         faults = [self._fault(int(rows[at]), errors[int(groups[at])]) for at in unwritten]
         return pa.array(keys, pa.string()).take(pa.array(groups)), faults
+
+    def _own(self, lines: Sequence[Row]) -> Iterable[Mapping[str, str]]:
+        """The settings that the rows say themselves."""
+        if not self.own:
+            return repeat({}, len(lines))
+        places = {name: self.used.index(header) for name, header in self.own.items()}
+        return ({name: (line[place] or "").strip() for name, place in places.items()} for line in lines)
+
+    def _texts(self, lines: Sequence[Row]) -> Sequence[Rendered]:
+        """The lines' texts. Those of a first many are kept: what is seldom distinct is not rendered again."""
+        if self.renderer is None:
+            return [_NOTHING_TO_SAY] * len(lines)
+        new = [line for line in lines if line not in self._rendered]
+        rendered = dict(zip(new, self.renderer.render(new), strict=True))
+        if len(self._rendered) + len(rendered) <= _REMEMBERED:
+            self._rendered.update(rendered)
+        return [rendered.get(line) or self._rendered[line] for line in lines]
 
     def _fault(self, row: int, error: MissingValue | RenderError) -> Fault:
         if isinstance(error, MissingValue):
@@ -162,10 +182,10 @@ def read_speech_rate(text: str) -> Decimal:
     return Decimal(text.replace(",", "."))
 
 
-def _compile(message: Message) -> Template | None:
-    if message.text is None:
-        return None
-    return Template.compile(message.text, filters=speech.FILTERS, functions=speech.FUNCTIONS)
+def _said(text: Rendered) -> str:
+    if isinstance(text, str):
+        return text
+    raise text
 
 
 def _schedule(text: str, now: datetime) -> datetime:
