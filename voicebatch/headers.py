@@ -10,58 +10,65 @@ from typing import TYPE_CHECKING, Final
 from voicebatch.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 PHONE_HEADERS: Final[dict[str, tuple[str, ...]]] = {
+    "English": ("contact number", "contact no", "number to call", "msisdn", "landline"),
+    "French": ("numéro", "numéro à appeler", "numéro d'appel", "n° à appeler", "n° d'appel", "fixe", "n° 06"),
+    "German": ("rufnummer", "rufnr", "festnetz", "festnetznummer", "natel"),
+    "Spanish": ("fijo", "número fijo"),
+    "Italian": ("fisso", "recapito telefonico"),
+    "Dutch": ("06-nummer", "06 nr", "vaste lijn", "vast nummer"),
+    "Portuguese": ("número para contato",),
+}
+"""What people call the phone column without a word for a phone, by language."""
+
+PHONE_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "English": ("phone", "phones", "telephone", "tel", "mobile", "mob", "cell", "cellphone", "cellular", "telno"),
+    "French": ("téléphone", "tél", "téléphonique", "portable", "gsm", "natel", "mobile", "téléphones", "portables"),
+    "German": ("telefon", "handy", "mobil", "mobiltelefon", "mobilfunk", "rufnummer"),
+    "Spanish": ("teléfono", "telefónico", "móvil", "celular", "teléfonos", "tfno", "tlf", "telf", "tfn"),
+    "Italian": ("telefono", "telefonico", "cellulare", "cell", "telefonino"),
+    "Dutch": ("telefoon", "mobiel", "mobieltje", "gsm", "tel"),
+    "Portuguese": ("telefone", "telefónico", "telemóvel", "tlm", "celular"),
+}
+"""Words for a phone, by language: one of these has to be in the header of a phone column."""
+
+WORDS_BESIDE: Final[dict[str, tuple[str, ...]]] = {
     "English": (
-        *(
-            "phone",
-            "phone number",
-            "phone no",
-            "telephone",
-            "telephone number",
-            "tel",
-            "tel number",
-            "tel no",
-        ),
-        *("mobile", "mobile phone", "mobile number", "mobile no", "cell", "cellphone", "cell number"),
-        *("contact number", "contact phone", "phone mobile", "msisdn"),
+        *("number", "numbers", "no", "num", "nbr", "nr", "value", "the", "of", "to", "call", "line", "e164"),
+        *("home", "work", "business", "office", "company", "main", "primary", "preferred", "default", "direct"),
+        *("personal", "private", "daytime", "day", "evening", "other", "land", "landline", "fixed", "secondary"),
+        *("contact", "customer", "client", "patient", "user", "member", "recipient", "person", "my", "your"),
+        *("billing", "shipping", "account", "lead", "guest", "student", "employee", "subscriber"),
     ),
     "French": (
-        *(
-            "téléphone",
-            "tél",
-            "portable",
-            "gsm",
-            "numéro",
-            "numéro de téléphone",
-            "n° de téléphone",
-            "n° tél",
-        ),
-        *(
-            "n° téléphone",
-            "numéro téléphone",
-            "num tél",
-            "téléphone portable",
-            "téléphone mobile",
-            "tél mobile",
-        ),
-        *("tél portable", "numéro de portable", "numéro de mobile", "numéro portable", "numéro mobile"),
-        *("n° de portable", "n° portable", "n° mobile", "n° de mobile", "n° gsm", "numéro gsm"),
+        *("n", "no", "num", "numéro", "numéros", "de", "du", "des", "d", "la", "le", "l", "à", "appeler", "joindre"),
+        *("fixe", "principal", "principale", "personnel", "personnelle", "perso", "professionnel", "professionnelle"),
+        *("pro", "domicile", "dom", "bureau", "travail", "privé", "direct", "autre", "secondaire", "ligne"),
+        *("client", "cliente", "patient", "patiente", "contact", "adhérent", "abonné", "usager", "destinataire"),
+        *("bénéficiaire", "locataire", "élève", "salarié", "coordonnées", "jour", "soir", "facturation", "livraison"),
     ),
     "German": (
-        *("telefon", "telefonnummer", "telefonnr", "tel nr", "handy", "handynummer", "handynr", "mobil"),
-        *("mobilnummer", "mobiltelefon", "rufnummer", "natel"),
+        *("nummer", "nummern", "nr", "der", "des", "privat", "privates", "geschäftlich", "dienstlich", "dienst"),
+        *("festnetz", "beruflich", "arbeit", "zuhause", "haupt", "kunde", "kunden", "patient", "kontakt", "weitere"),
     ),
     "Spanish": (
-        *("teléfono", "móvil", "celular", "número de teléfono", "teléfono móvil", "número de móvil"),
-        *("número de celular", "n° de teléfono"),
+        *("número", "numero", "num", "nro", "n", "de", "del", "la", "el", "fijo", "principal", "particular", "casa"),
+        *("trabajo", "oficina", "contacto", "cliente", "paciente", "personal", "otro"),
     ),
-    "Italian": ("telefono", "cellulare", "numero di telefono", "numero di cellulare", "n° di telefono"),
-    "Dutch": ("telefoon", "telefoonnummer", "mobiel", "gsm-nummer", "mobiel nummer", "telefoonnr"),
-    "Portuguese": ("telefone", "telemóvel", "número de telefone", "número de telemóvel"),
+    "Italian": (
+        *("numero", "num", "n", "nr", "di", "del", "fisso", "principale", "casa", "ufficio", "lavoro", "abitazione"),
+        *("contatto", "cliente", "paziente", "personale", "altro", "recapito"),
+    ),
+    "Dutch": (
+        *("nummer", "nummers", "nr", "van", "de", "vast", "vaste", "thuis", "werk", "privé", "zakelijk", "klant"),
+        *("contact", "patiënt", "overig"),
+    ),
+    "Portuguese": ("número", "nº", "de", "do", "da", "fixo", "principal", "casa", "trabalho", "contato", "contacto"),
 }
-"""How people head the phone column, by language; matched without case, accents, spaces and punctuation."""
+"""What people write beside a word for a phone, by language. Any other word ("fax", "type", "urgence") makes it no
+phone column of theirs."""
 
 # Letters that Unicode doesn't take apart into letter and accent; and the º of "Nº", which it reads as an o.
 _LETTERS: Final = str.maketrans(
@@ -79,15 +86,20 @@ _LETTERS: Final = str.maketrans(
         "№": "n ",
     }
 )
+NOTHING: Final = " \t\n\r\v\f\x1a\x1c\x1d\x1e\x1f\x85\xa0\xad\u1680\u180e\u202f\u205f\u3000\ufeff" + "".join(
+    map(chr, (*range(0x2000, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)))
+)
+"""Characters that show nothing: white space, marks of direction, the end of a DOS file."""
+
+_INVISIBLE: Final = dict.fromkeys(ord(each) for each in NOTHING if unicodedata.category(each) == "Cf")
 _OTHER_CHARACTERS: Final = re.compile(r"[\W_]+")
-_REPEAT_MARK: Final = re.compile(r" \(\d+\)$")
 _COLUMNS_SHOWN: Final = 20
 _DIGITS_OF_A_NUMBER: Final = 6
 
 
 def fold(header: str) -> str:
     """A column's name in a template: lower case, without accents, every run of other characters one ``_``."""
-    letters = unicodedata.normalize("NFKD", header.casefold().translate(_LETTERS))
+    letters = unicodedata.normalize("NFKD", header.translate(_INVISIBLE).casefold().translate(_LETTERS))
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return _OTHER_CHARACTERS.sub("_", bare.casefold()).strip("_")
 
@@ -97,7 +109,16 @@ def squeeze(header: str) -> str:
     return fold(header).replace("_", "")
 
 
-_PHONE_NAMES: Final = frozenset(squeeze(name) for names in PHONE_HEADERS.values() for name in names)
+def _any_of(table: Mapping[str, Iterable[str]]) -> str:
+    words = {squeeze(word) for words in table.values() for word in words}
+    return "|".join(sorted(words, key=len, reverse=True))
+
+
+_BESIDE: Final = rf"(?:{_any_of(WORDS_BESIDE)}|\d)"
+_PHONE_NAME: Final = re.compile(
+    rf"{_any_of(PHONE_HEADERS)}|{_BESIDE}*(?:{_any_of(PHONE_WORDS)})(?:{_BESIDE}|{_any_of(PHONE_WORDS)})*"
+)
+_LONGEST_NAME: Final = 60
 
 
 def column(header: Sequence[str], name: str) -> str | None:
@@ -118,7 +139,11 @@ def column(header: Sequence[str], name: str) -> str | None:
 
 def phone_columns(header: Sequence[str]) -> list[str]:
     """The headers that are a usual name of a phone column, in order; a repeated one counts each time."""
-    return [title for title in header if squeeze(_REPEAT_MARK.sub("", title)) in _PHONE_NAMES]
+    return [title for title in header if _is_phone_name(title)]
+
+
+def _is_phone_name(title: str) -> bool:
+    return len(title) <= _LONGEST_NAME and not _holds_number(title) and bool(_PHONE_NAME.fullmatch(squeeze(title)))
 
 
 def find_phone_column(header: Sequence[str], *, wanted: str | None, where: str) -> str:
@@ -159,7 +184,7 @@ def unique_header(cells: Sequence[str | None]) -> tuple[str, ...]:
     """A name for every column: as it came, ``column F`` for an empty one, `` (2)`` after an exact repeat."""
     names: dict[str, None] = {}
     for index, cell in enumerate(cells):
-        name = cell if cell and not cell.isspace() else f"column {column_letters(index)}"
+        name = cell if cell and cell.strip(NOTHING) else f"column {column_letters(index)}"
         names[_unused(name, names)] = None
     return tuple(names)
 
@@ -185,9 +210,17 @@ def column_position(letters: str) -> int:
 
 def listed(names: Sequence[str]) -> str:
     """Column names for a message. A file without a header has people's numbers there, and no message may show those."""
-    shown = ", ".join("“…” (a number)" if _holds_number(name) else f"“{name}”" for name in names[:_COLUMNS_SHOWN])
+    shown = ", ".join(
+        "“…” (a number)" if _holds_number(name) else f"“{_shown(name)}”" for name in names[:_COLUMNS_SHOWN]
+    )
     more = len(names) - _COLUMNS_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _shown(name: str) -> str:
+    """A name as a screen can show it: without what would steer a terminal, and not endless."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in name[: _LONGEST_NAME + 1])
+    return f"{plain[:_LONGEST_NAME]}…" if len(plain) > _LONGEST_NAME else plain
 
 
 def _holds_number(name: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Final
 
-from voicebatch.errors import UsageError
+from voicebatch.errors import InputError, UsageError
 from voicebatch.readers import parquet
 from voicebatch.readers.delimited import open_delimited
 from voicebatch.readers.parquet import open_parquet
@@ -27,14 +28,31 @@ READERS: Final[dict[str, Reader]] = {
     ".ods": open_workbook,
     ".parquet": open_parquet,
 }
-"""The reader of a file by its ending, in lower case."""
+"""The reader of a file by its ending, in lower case, where its first bytes do not tell."""
 
 _BY_CONTENT: Final[dict[bytes, Reader]] = {
     b"PK\x03\x04": open_workbook,  # .xlsx and .ods are zip files
     b"\xd0\xcf\x11\xe0": open_workbook,  # .xls is an OLE file
     parquet.MAGIC: open_parquet,
 }
-"""The reader of a file with another ending, by its first four bytes; anything else is read as text."""
+"""The reader of a file by its first four bytes, whatever its ending."""
+
+_NO_TABLES: Final = {
+    b"\x1f\x8b": "compressed",
+    b"7z\xbc\xaf": "compressed",
+    b"Rar!": "compressed",
+    b"%PDF": "a PDF",
+    b"{\rtf": "a text document",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+}
+"""What people give by mistake, by its first bytes."""
+
+_HEAD_BYTES: Final = 1024
+_WEB_PAGE: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|meta|table|style|\?xml|!--)", re.IGNORECASE
+)
+_TEXT: Final = re.compile(rb"(?:\xef\xbb\xbf)?[^\0-\x08]+|(?:\xff\xfe|\xfe\xff).*", re.DOTALL)
 
 
 def open_sources(
@@ -79,18 +97,43 @@ def _refuse_missing(path: Path) -> None:
     try:
         if path.is_file() or path.is_dir():
             return
+        there = path.exists()
     except OSError as error:  # a name that is too long
         raise UsageError(f"There can be no file {path}: {error.strerror}.", hint="Check the path.") from error
+    except ValueError as error:  # a name with a NUL
+        raise UsageError(f"There can be no file {str(path)!r}: {error}.", hint="Check the path.") from error
+    if there:
+        raise UsageError(
+            f"{path} is a pipe or a device, no file: it could not be read twice.",
+            hint="Write what comes out of it into a file, and give that.",
+        )
     raise UsageError(f"There is no file {path}", hint="Check the path.")
 
 
 def _reader(path: Path) -> Reader:
     if path.is_dir():
         return open_parquet
-    if reader := READERS.get(path.suffix.lower()):
-        return reader
     with path.open("rb") as file:
-        return _BY_CONTENT.get(file.read(4), open_delimited)
+        head = file.read(_HEAD_BYTES)
+    _refuse_other_kinds(path, head)
+    if reader := _BY_CONTENT.get(head[:4]):
+        return reader
+    reader = READERS.get(path.suffix.lower(), open_delimited)
+    # Many a program that "exports to Excel" writes text and calls it .xls.
+    return open_delimited if reader is open_workbook and _TEXT.fullmatch(head) else reader
+
+
+def _refuse_other_kinds(path: Path, head: bytes) -> None:
+    kind = next((kind for mark, kind in _NO_TABLES.items() if head.startswith(mark)), None)
+    if _WEB_PAGE.match(head):
+        kind = "a web page or XML"
+    if kind:
+        raise InputError(
+            f"{path} is {kind}, and no table that can be read",
+            hint="Unpack it first."
+            if kind == "compressed"
+            else "Open it in a spreadsheet program and save it as .xlsx or CSV.",
+        )
 
 
 def _file_hash(path: Path) -> str:

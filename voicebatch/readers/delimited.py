@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from voicebatch.errors import InputError, UsageError
+from voicebatch.headers import phone_columns
 from voicebatch.readers.blocks import Layout, read_blocks
 from voicebatch.readers.encodings import detect
 from voicebatch.readers.rows import Origin, Record, Request, Rows, Source, header_place, is_blank, source
@@ -23,8 +24,10 @@ _NO_DELIMITER: Final = "\x1f"  # csv insists on one: a character that nobody typ
 _END: Final = "\0"  # no text file has it: a quotation mark that is never closed swallows it
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"[\r\n]")
+_OTHER_DELIMITERS: Final = "^~:!#\\/§¦"
 _SAMPLE_LINES: Final = 500
-_SAMPLE_CHARACTERS: Final = 1 << 16
+_SAMPLE_CHARACTERS: Final = 1 << 20
+_LONGEST_LINE: Final = 1 << 22  # characters; a line of a million columns is no person's
 
 
 def open_delimited(path: Path, request: Request) -> list[Source]:
@@ -46,16 +49,50 @@ def _shown(delimiter: str) -> str:
 
 def _lines(path: Path, codec: str) -> Iterator[str]:
     with path.open(encoding=codec, newline="") as file:
-        yield next(file, "").removeprefix("\ufeff")
-        yield from file
+        yield file.readline(_LONGEST_LINE).removeprefix("\ufeff")
+        while line := file.readline(_LONGEST_LINE):
+            yield line
 
 
 def _delimiter(path: Path, codec: str, request: Request) -> str:
-    sample = list(islice(_lines(path, codec), _SAMPLE_LINES))
+    sample = _sample(path, codec)
     said = _SEPARATOR_LINE.fullmatch(sample[0])
-    if request.delimiter is not None:
-        return _known(request.delimiter)
-    return _known(said[1]) if said else _likeliest(sample, str(path), request.phone_column)
+    wanted = request.delimiter if request.delimiter is not None else said and said[1]
+    if not wanted and request.delimiter is None:
+        return _likeliest(sample, str(path), request.phone_column)
+    delimiter = _known(wanted or "")
+    if not any(delimiter in line for line in sample[bool(said) :]):
+        _refuse_other(delimiter, sample[bool(said) :], str(path), request)
+    return delimiter
+
+
+def _sample(path: Path, codec: str) -> list[str]:
+    """The first lines of the file, and of those no more than can be looked at."""
+    sample: list[str] = []
+    for line in islice(_lines(path, codec), _SAMPLE_LINES):
+        if len(line) >= _LONGEST_LINE:
+            raise _too_long(path, len(sample) + 1)
+        sample.append(line)
+        if sum(map(len, sample)) > _SAMPLE_CHARACTERS:
+            break
+    return sample
+
+
+def _too_long(path: Path, line: int) -> InputError:
+    return InputError(
+        f"{path}, row {line} is longer than {_LONGEST_LINE:,} characters",
+        hint="Check that it is the right file, and its quotation marks.",
+    )
+
+
+def _refuse_other(delimiter: str, sample: list[str], name: str, request: Request) -> None:
+    """A file of several columns without the delimiter that it is said to have is not one of one column."""
+    found = _likeliest(sample, name, request.phone_column)
+    if found != _NO_DELIMITER:
+        raise InputError(
+            f"{name} has no {_shown(delimiter)} in its first rows, but a {_shown(found)}",
+            hint=f"Say which it is, as in --delimiter '{found}'",
+        )
 
 
 def _known(wanted: str) -> str:
@@ -69,13 +106,25 @@ def _likeliest(sample: list[str], name: str, phone_column: str | None) -> str:
     scores = {delimiter: _score(sample, delimiter, phone_column) for delimiter in _DELIMITERS}
     best = [delimiter for delimiter, score in scores.items() if score == max(scores.values())]
     if not scores[best[0]]:
-        return _NO_DELIMITER
+        return _only_column(sample, name, phone_column)
     if len(best) > 1:
         raise InputError(
             f"{name}: the delimiter may be any of {', '.join(map(_shown, best))}",
             hint=f"Say which it is, as in --delimiter '{best[0]}'",
         )
     return best[0]
+
+
+def _only_column(sample: list[str], name: str, phone_column: str | None) -> str:
+    """No delimiter, unless another character stands between a phone column's name and others."""
+    for delimiter in _OTHER_DELIMITERS:
+        rows = [line.strip("\r\n").split(delimiter) for line in sample if line.strip()]
+        if len({*map(len, rows)}) == 1 < len(rows[0]) and (phone_columns(rows[0]) or phone_column in rows[0]):
+            raise InputError(
+                f"{name}: {_shown(delimiter)} seems to stand between the columns",
+                hint=f"Say so: --delimiter '{delimiter}'",
+            )
+    return _NO_DELIMITER
 
 
 def _score(sample: list[str], delimiter: str, phone_column: str | None) -> float:
@@ -107,6 +156,8 @@ def _by_csv(lines: Iterable[str], number: int, *, path: Path, delimiter: str, wi
     reader = csv.reader(_kept(chain(lines, [_END]), raw), delimiter=delimiter)
     while (cells := _next(reader, path, number + 1)) != [_END]:
         number += 1
+        if max(map(len, raw)) >= _LONGEST_LINE:
+            raise _too_long(path, number)
         width = width or len(cells)
         if delimiter == _NO_DELIMITER and not "".join(cells).strip(_DELIMITERS_ONLY):
             cells = []
@@ -118,7 +169,7 @@ def _read_blocks(path: Path, codec: str, delimiter: str, header: tuple[str, ...]
     explain = partial(_by_csv, path=path, delimiter=delimiter, width=width)
     layout = Layout(delimiter=delimiter, width=width, header=header, explain=explain)
     with path.open(encoding=codec, newline="") as file:
-        first = file.readline(_SAMPLE_CHARACTERS).removeprefix("\ufeff")
+        first = file.readline(_LONGEST_LINE).removeprefix("\ufeff")
         is_said = bool(_SEPARATOR_LINE.fullmatch(first))
         yield from read_blocks(file, layout, begun="" if is_said else first, number=int(is_said))
 

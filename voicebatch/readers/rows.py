@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from voicebatch import settings
 from voicebatch.errors import InputError
-from voicebatch.headers import column, phone_columns, unique_header
+from voicebatch.headers import NOTHING, column, phone_columns, unique_header
 from voicebatch.readers.hidden import Hidden
 
 Cells = Sequence[str | None]
@@ -30,6 +30,9 @@ FIRST_ROWS: Final = 21
 """Among so many rows that are not blank is the header, if lines of a title stand above it."""
 
 _PIECE_ROWS: Final = 2048  # turned into columns at a time: as many as the processor's cache holds
+_PIECE_CHARACTERS: Final = 1 << 23
+_MOST_COLUMNS: Final = 16_384  # no spreadsheet has more
+_NULL: Final = r"\N"  # how PostgreSQL and MySQL write nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,7 @@ def source(
     if request.has_header is not False:
         place = header_place(_cells_kept(chain([begin], records), seen), request.phone_column)
     number, first, _ = seen[place] if seen else begin
+    _refuse_wide(first, name)
     titled = place > 0 or not _holds_number(first) if request.has_header is None else request.has_header
     if titled and len(seen) == place + 1 and next(records, None) is None:
         raise no_rows(name)
@@ -168,19 +172,53 @@ def _cells_kept(records: Iterable[Record], seen: list[Record]) -> Iterator[Cells
 def header_place(rows: Iterable[Cells], phone_column: str | None) -> int:
     """Which of a file's first rows is the header: the first, unless that is a title above it.
 
-    A header names a phone column, holds no number itself, and has more cells than any line of the title.
+    A header names a phone column and holds no number itself. It has more cells than any line of the title, or else its
+    phone column has numbers below it, and none above.
     """
-    most = 0
-    for place, cells in enumerate(islice(rows, FIRST_ROWS)):
-        titles = [cell for cell in cells if cell and not cell.isspace()]
-        if len(titles) > most and _names_phone(titles, phone_column) and not _holds_number(titles):
+    rest = islice(rows, FIRST_ROWS)
+    first = next(rest, ())
+    if _is_header(first, phone_column):  # then nothing more is read
+        return 0
+    seen = [first, *rest]
+    for place, cells in enumerate(seen):
+        if _is_header(cells, phone_column) and (
+            _count(cells) > max(map(_count, seen[:place])) or _is_above_numbers(seen, place, phone_column)
+        ):
             return place
-        most = max(most, len(titles))
     return 0
 
 
-def _names_phone(titles: Sequence[str], phone_column: str | None) -> bool:
-    return bool(phone_columns(titles) or (phone_column and column(titles, phone_column)))
+def _is_header(cells: Cells, phone_column: str | None) -> bool:
+    return bool(_phone_names(cells, phone_column)) and not _holds_number(cells)
+
+
+def _phone_names(cells: Cells, phone_column: str | None) -> Sequence[str]:
+    titles = [cell for cell in cells if cell and not cell.isspace()]
+    wanted = phone_column and column(titles, phone_column)
+    return phone_columns(titles) or ([wanted] if wanted else [])
+
+
+def _count(cells: Cells) -> int:
+    return sum(bool(cell) and not is_blank([cell]) for cell in cells)
+
+
+def _is_above_numbers(rows: Sequence[Cells], place: int, phone_column: str | None) -> bool:
+    """Whether under this row's name for a phone column stand mostly numbers, and above it none."""
+    names = _phone_names(rows[place], phone_column)
+    columns = [position for position, cell in enumerate(rows[place]) if cell in names]
+    above, below = (
+        [_holds_number([cells[at]]) for cells in part for at in columns if at < len(cells) and cells[at]]
+        for part in (rows[:place], rows[place + 1 :])
+    )
+    return sum(below) * 2 > len(below) and not any(above)
+
+
+def _refuse_wide(cells: Cells, name: str) -> None:
+    if len(cells) > _MOST_COLUMNS and (filled := _filled(cells)) > _MOST_COLUMNS:
+        raise InputError(
+            f"{name} has {filled:,} columns, more than any spreadsheet",
+            hint="Check that it is the right file, and --delimiter if you gave one.",
+        )
 
 
 def no_rows(name: str) -> InputError:
@@ -189,13 +227,14 @@ def no_rows(name: str) -> InputError:
 
 
 def is_blank(cells: Cells) -> bool:
-    """Whether a row has nothing in it but white space: such a row is no row, and keeps its number."""
-    return not any(map(str.strip, filter(None, cells)))
+    """Whether a row has nothing in it that can be seen: such a row is no row, and keeps its number."""
+    return not any(cell.strip(NOTHING) and cell != _NULL for cell in cells if cell)
 
 
 def tidy(column: pa.Array) -> pa.Array:
-    """A text column with null for white space."""
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+    """A text column with null where nothing can be seen, and for ``\\N``, which is a database's null."""
+    is_nothing = pc.or_(pc.equal(pc.utf8_ltrim(column, characters=NOTHING), ""), pc.equal(column, _NULL))
+    return pc.if_else(is_nothing, None, column)
 
 
 def _rows(read: Callable[[], Iterator[Record]]) -> Iterator[Record]:
@@ -241,7 +280,15 @@ def from_records(records: Iterator[Record], header: tuple[str, ...]) -> Iterator
 
 
 def _pieces(records: Iterator[Record], header: tuple[str, ...]) -> Iterator[Rows]:
-    while piece := list(islice(records, _PIECE_ROWS)):
+    piece: list[Record] = []
+    characters = 0
+    for record in records:
+        piece.append(record)
+        characters += sum(map(len, filter(None, record[1])))
+        if len(piece) == _PIECE_ROWS or characters > _PIECE_CHARACTERS:
+            yield assembled(piece, header)
+            piece, characters = [], 0
+    if piece:
         yield assembled(piece, header)
 
 
