@@ -1,18 +1,20 @@
-"""``voicebatch schema init`` and ``voicebatch schema show``."""
+"""``voicebatch schema init``, ``infer`` and ``show``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from voicebatch.cli import options
 from voicebatch.errors import UsageError
+from voicebatch.settings import InputOptions
 
 
 @click.group
 def schema() -> None:
-    """Write a schema to start from, or explain one in words."""
+    """Write a schema to start from, infer one from a file, or explain one in words."""
 
 
 @schema.command
@@ -23,16 +25,45 @@ def init(path: str, *, common: options.Common) -> None:
     from voicebatch import app
     from voicebatch.cli import output
 
-    target = Path(path)
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(app.packaged_schema("recipients").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Name another path.") from error
+    _write_new(path, app.packaged_schema("recipients").read_text(encoding="utf-8"))
     if common.as_json:
-        output.print_json({"schema": str(target)})
+        output.print_json({"schema": path})
     else:
         click.echo(f"Wrote {path}. Check a file with it: voicebatch validate FILE --schema {path}")
+
+
+@schema.command
+@options.files
+@options.option("--output", metavar="PATH", type=click.Path(), help="A new file for it. Default: standard output.")
+@options.option("--region", default="FR", show_default=True, help="Country of numbers written nationally.")
+@options.option("--phone-column", metavar="NAME", help="Default: found by its name.")
+@options.option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the one with a phone column.")
+@options.option("--delimiter", metavar="CHAR", help="Default: detected.")
+@options.option("--encoding", metavar="NAME", help="Default: detected.")
+@options.option("--include-hidden", is_flag=True, help="Learn from hidden and filtered rows of a workbook too.")
+@options.common
+def infer(files: tuple[str, ...], output: str | None, *, common: options.Common, **how: Any) -> None:
+    """Write a first schema from what FILES hold, to be read and changed. Says what was seen in comments.
+
+    Never overwrites, and shows nobody's data: a value only where few repeat again and again.
+    """
+    from voicebatch.cli.output import counted, print_json
+    from voicebatch.cli.progress import shown
+    from voicebatch.pipeline.inferring import infer as infer_schema
+
+    if output:
+        _refuse_existing(output)
+    with shown(quiet=common.quiet) as on_progress:
+        found = infer_schema([Path(file) for file in files], inputs=_inputs(**how), on_progress=on_progress)
+    if output:
+        _write_new(output, found.text)
+    if common.as_json:
+        print_json({"schema": output, "rows": found.rows, "columns": found.columns, "yaml": found.text})
+    elif output:
+        what = f"{counted(found.columns, 'column')} of {counted(found.rows, 'row')}"
+        click.echo(f"Wrote {output}, with {what}. Read it through, then: voicebatch validate FILE --schema {output}")
+    else:
+        click.echo(found.text, nl=False)
 
 
 @schema.command
@@ -48,3 +79,21 @@ def show(path: str | None, *, common: options.Common) -> None:
         output.print_json({"schema": path or "recipients.yaml", "explanation": lines})
     else:
         click.echo("\n".join(lines))
+
+
+def _inputs(*, region: str, delimiter: str | None, **how: Any) -> InputOptions:
+    return InputOptions(region=region.upper(), delimiter="\t" if delimiter in {"\\t", "tab"} else delimiter, **how)
+
+
+def _refuse_existing(path: str) -> None:
+    if Path(path).exists():
+        raise UsageError(f"{path} cannot be written: File exists.", hint="Name another path.")
+
+
+def _write_new(path: str, text: str) -> None:
+    """Writes a file that must not be there yet."""
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Name another path.") from error
