@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch import headers, phones, readers
@@ -15,45 +15,45 @@ from voicebatch.errors import InputError
 from voicebatch.pipeline.numbers import digits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutList:
-    """An opt-out list as it was read. ``numbers`` are E.164 digits, ``rows`` where each stands.
+    """An opt-out list as it was read. ``numbers`` are E.164 digits, ``rows`` and ``sources`` where each stands.
 
-    ``unreadable`` are the rows that hold no number: nobody is protected by those.
+    ``sources`` are positions in ``files``: a folder has several. ``unreadable`` are the rows that hold no number:
+    nobody is protected by those.
     """
 
     name: str
     sha256: str
+    files: tuple[str, ...]
     numbers: NDArray[np.int64]
     rows: NDArray[np.int64]
+    sources: NDArray[np.int32]
     unreadable: tuple[int, ...]
 
     def reason(self, entry: int) -> str:
         """Why the number of this entry is not called."""
-        return f"on the opt-out list {self.name}, row {self.rows[entry]}"
+        return f"on the opt-out list {self.files[self.sources[entry]]}, row {self.rows[entry]}"
 
 
 def read_opt_outs(path: Path, *, region: str) -> OptOutList:
     """Reads a list of people who must not be called, with or without a header; unreadable lines are counted.
 
-    Raises ``InputError`` for a list without a single number: it would protect nobody.
+    Of several phone columns all count, and so do all columns of a list without a header, and rows that are hidden:
+    rather one call too few. Raises ``InputError`` for a list without a single number: it would protect nobody.
     """
-    numbers: list[NDArray[np.int64]] = []
-    rows: list[NDArray[np.int64]] = []
-    unreadable: list[int] = []
-    for source in readers.open_sources(path, has_header=None):
-        column = source.header[0] if len(source.header) == 1 else _opt_out_column(source)
-        for part in source.batches():
-            e164 = phones.normalise(part.cells.column(column), region=region).e164
-            readable = pc.is_valid(e164).to_numpy(zero_copy_only=False)
-            unreadable += part.numbers[~readable].tolist()
-            numbers.append(digits_of(e164.filter(pa.array(readable))))
-            rows.append(part.numbers[readable])
-    found = np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64)
-    if not len(found):
+    with _without_the_inputs_options():
+        sources = readers.open_sources(path, has_header=None)
+        parts = [(at, *found) for at, source in enumerate(sources) for found in _read(source, region)]
+    numbers = _concatenated([numbers for _, numbers, _, _ in parts])
+    if not len(numbers):
         raise InputError(
             f"The opt-out list {path} has no readable phone number, so it would protect nobody.",
             hint="Check that it is the right file and the right column.",
@@ -61,11 +61,47 @@ def read_opt_outs(path: Path, *, region: str) -> OptOutList:
     return OptOutList(
         name=str(path),
         sha256=readers.sha256(path),
-        numbers=found,
-        rows=np.concatenate(rows),
-        unreadable=tuple(unreadable),
+        files=tuple(source.name for source in sources),
+        numbers=numbers,
+        rows=_concatenated([rows for _, _, rows, _ in parts]),
+        sources=np.repeat(
+            np.array([at for at, *_ in parts], dtype=np.int32), [len(numbers) for _, numbers, _, _ in parts]
+        ),
+        unreadable=tuple(row for _, _, _, unreadable in parts for row in unreadable.tolist()),
     )
 
 
-def _opt_out_column(source: readers.Source) -> str:
-    return headers.find_phone_column(source.header, wanted=None, where=source.name)
+@contextmanager
+def _without_the_inputs_options() -> Iterator[None]:
+    """``--encoding``, ``--delimiter`` and ``--sheet`` are about the input: no message may ask for them here."""
+    try:
+        yield
+    except InputError as error:
+        hint = "Save the list as CSV in UTF-8, one number on each line." if "--" in error.hint else error.hint
+        raise InputError(f"Opt-out list: {error.message}", hint=hint) from error
+
+
+def _read(source: readers.Source, region: str) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
+    """Some numbers at a time, with their rows, and the rows that hold none."""
+    columns = _phone_columns(source)
+    for part in source.batches():
+        read = [phones.normalise(part.cells.column(column), region=region).e164 for column in columns]
+        found = [pc.is_valid(e164).to_numpy(zero_copy_only=False) for e164 in read]
+        numbers = [digits_of(e164.drop_null()) for e164 in read]
+        rows = [part.numbers[there] for there in found]
+        yield np.concatenate(numbers), np.concatenate(rows), part.numbers[~np.any(found, axis=0)]
+
+
+def _phone_columns(source: readers.Source) -> Sequence[str]:
+    if len(source.header) == 1 or source.header == headers.unique_header([None] * len(source.header)):
+        return source.header
+    if named := headers.phone_columns(source.header):
+        return named
+    raise InputError(
+        f"{source.name}: no column has a usual name of a phone column. Its columns: {headers.listed(source.header)}",
+        hint="Write “phone” above the column with the numbers, or leave only that column.",
+    )
+
+
+def _concatenated(parts: Sequence[Numbers]) -> Numbers:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

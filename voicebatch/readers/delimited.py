@@ -26,6 +26,7 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"[\r\n]")
 _OTHER_DELIMITERS: Final = "^~:!#\\/§¦"
 _SAMPLE_LINES: Final = 500
+_TOO_MANY: Final = 0.1  # a row with more cells than the header speaks for a delimiter, but not much
 _SAMPLE_CHARACTERS: Final = 1 << 20
 _LONGEST_LINE: Final = 1 << 22  # characters; a line of a million columns is no person's
 
@@ -45,6 +46,10 @@ def open_delimited(path: Path, request: Request) -> list[Source]:
 
 def _shown(delimiter: str) -> str:
     return _DELIMITERS.get(delimiter, f"“{delimiter}”")
+
+
+def _option(delimiter: str) -> str:
+    return "--delimiter tab" if delimiter == "\t" else f"--delimiter '{delimiter}'"
 
 
 def _lines(path: Path, codec: str) -> Iterator[str]:
@@ -91,7 +96,7 @@ def _refuse_other(delimiter: str, sample: list[str], name: str, request: Request
     if found != _NO_DELIMITER:
         raise InputError(
             f"{name} has no {_shown(delimiter)} in its first rows, but a {_shown(found)}",
-            hint=f"Say which it is, as in --delimiter '{found}'",
+            hint=f"Say which it is, as in {_option(found)}",
         )
 
 
@@ -110,7 +115,7 @@ def _likeliest(sample: list[str], name: str, phone_column: str | None) -> str:
     if len(best) > 1:
         raise InputError(
             f"{name}: the delimiter may be any of {', '.join(map(_shown, best))}",
-            hint=f"Say which it is, as in --delimiter '{best[0]}'",
+            hint=f"Say which it is, as in {_option(best[0])}",
         )
     return best[0]
 
@@ -122,7 +127,7 @@ def _only_column(sample: list[str], name: str, phone_column: str | None) -> str:
         if len({*map(len, rows)}) == 1 < len(rows[0]) and (phone_columns(rows[0]) or phone_column in rows[0]):
             raise InputError(
                 f"{name}: {_shown(delimiter)} seems to stand between the columns",
-                hint=f"Say so: --delimiter '{delimiter}'",
+                hint=f"Say so: {_option(delimiter)}",
             )
     return _NO_DELIMITER
 
@@ -137,8 +142,14 @@ def _score(sample: list[str], delimiter: str, phone_column: str | None) -> float
         return 0
     place = header_place(rows, phone_column)
     columns = len(rows[place])
-    below = [len(row) > 1 and is_blank(row[columns:]) for row in rows[place + 1 :]] or [True]
+    below = [_fits(row, columns) for row in rows[place + 1 :]] or [1.0]
     return (columns - 1) * sum(below) / len(below)
+
+
+def _fits(row: list[str], columns: int) -> float:
+    if len(row) == 1:
+        return 0.0
+    return 1.0 if is_blank(row[columns:]) else _TOO_MANY
 
 
 def _records(path: Path, codec: str, delimiter: str) -> Iterator[Record]:
