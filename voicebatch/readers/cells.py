@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Final
+
+_EXACT: Final = 2**53  # below, a float is the very number that was typed
 
 
 def text(value: object) -> str | None:
@@ -16,6 +19,8 @@ def text(value: object) -> str | None:
             return value
         case bool():  # before numbers: a bool is an int
             return str(value).upper()
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))
         case float() | Decimal():
             return _number(value)
         case datetime():  # before dates: a datetime is a date

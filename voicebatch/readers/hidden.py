@@ -1,117 +1,69 @@
-"""Which rows and columns of a sheet its user has hidden, or filtered away, and how far it goes: calamine does not tell.
-
-Source: ECMA-376, part 1, 18.3.1.73 (row), 18.3.1.13 (col) and 18.3.1.4 (c). A sheet's part is read as a stream,
-whatever its size, and of its elements only the tags are looked at.
-"""
+"""What calamine does not tell about a sheet: what its user does not see, and cells that show another text."""
 
 from __future__ import annotations
 
-import functools
-import posixpath
-import re
-import zipfile
-import zlib
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Final
-from xml.etree import ElementTree as ET
-
-from voicebatch.headers import column_position
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-_PIECE: Final = 1 << 20  # bytes read at a time
-_LONGEST_TAG: Final = 1 << 12  # bytes
-_LARGEST_PART: Final = 1 << 24  # bytes of a part that is read as a whole: it lists sheets
-_TAG: Final = re.compile(rb"<(?:\w+:)?(row|col)\b([^>]*)>")
-_ATTRIBUTE: Final = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
-_MOST_COLUMNS: Final = 16_384
-_MOST_ROWS: Final = 1_048_576
-_FAR: Final = re.compile(rb"""\br=["'][A-Z]{2}""")
-_FAR_CELL: Final = re.compile(rb"""<(?:\w+:)?c\s[^>]*?\br=["']([A-Z]{2,3})\d+["'][^>]*(?<!/)>""")
-_NUMBERED: Final = re.compile(rb"\br\s*=")
-_TRUE: Final = ("1", "true")
+    from voicebatch.readers.formats import Shown
+
+MOST_CELLS: Final = 1 << 25
+"""Up to the last one of a sheet; calamine takes 32 bytes for each, also for an empty one."""
+
+What = TypeVar("What")
+Range = tuple[tuple[int, int], tuple[int, int]]
+"""The first and the last cell of merged ones, as row and column from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Row numbers as a spreadsheet shows them, and positions of columns from 0.
-
-    ``extent`` is how many cells there are up to the last row and column in which something stands.
-    """
+    """Row numbers as a spreadsheet shows them, and positions of columns from 0."""
 
     rows: frozenset[int] = field(default_factory=frozenset)
     columns: frozenset[int] = field(default_factory=frozenset)
+
+
+class Marks(Generic[What]):
+    """Some cells, with what is told of each; a column may be full of them: a few bytes each."""
+
+    def __init__(self) -> None:
+        self._columns: dict[int, tuple[array[int], array[int]]] = {}
+        self._whats: dict[What, int] = {}
+
+    def add(self, row: int, column: int, what: What) -> None:
+        """Marks a cell below those of its column that are marked already; any other is left out."""
+        rows, whats = self._columns.setdefault(column, (array("I"), array("I")))
+        if not rows or rows[-1] < row:
+            rows.append(row)
+            whats.append(self._whats.setdefault(what, len(self._whats)))
+
+    def columns(self) -> list[int]:
+        """The columns that have marked cells."""
+        return list(self._columns)
+
+    def between(self, column: int, first: int, last: int) -> Iterator[tuple[int, What]]:
+        """The marked cells of a column from the first row to the last."""
+        rows, whats = self._columns.get(column, ((), ()))
+        known = list(self._whats)
+        for index in range(bisect_left(rows, first), bisect_left(rows, last + 1)):
+            yield rows[index], known[whats[index]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was found in a sheet before calamine reads it. Marked rows are counted as a spreadsheet shows them.
+
+    ``extent`` is how many cells there are up to the last row and column in which something stands. ``merged`` is None
+    where calamine tells it.
+    """
+
+    hidden: Hidden = field(default_factory=Hidden)
     extent: int = 0
-
-
-def hidden_of(path: Path, sheet: str) -> Hidden:
-    """What is hidden in this sheet of an .xlsx or .xlsm file; nothing where that cannot be told."""
-    try:
-        changed = path.stat().st_mtime_ns
-    except OSError:
-        return Hidden()
-    return _hidden_of(path, sheet, changed)
-
-
-@functools.lru_cache(maxsize=16)
-def _hidden_of(path: Path, sheet: str, _changed: int) -> Hidden:
-    try:
-        with zipfile.ZipFile(path) as book, book.open(_part_of(book, sheet)) as part:
-            return _hidden_in(part)
-    except (zipfile.BadZipFile, zlib.error, ET.ParseError, KeyError, ValueError, StopIteration,
-            NotImplementedError, RuntimeError, EOFError):  # fmt: skip
-        return Hidden()  # another format under this ending; whether it can be read at all is calamine's to say
-
-
-def _part_of(book: zipfile.ZipFile, sheet: str) -> str:
-    """The name of the sheet's part. Raises ``KeyError`` when there is none."""
-    names = {one.get("name"): one for one in _tree(book, "xl/workbook.xml").iter() if one.tag.endswith("}sheet")}
-    reference = next(value for key, value in names[sheet].attrib.items() if key.endswith("}id"))
-    targets = {one.get("Id"): one.get("Target", "") for one in _tree(book, "xl/_rels/workbook.xml.rels")}
-    return posixpath.normpath(posixpath.join("/xl", targets[reference])).lstrip("/")
-
-
-def _tree(book: zipfile.ZipFile, name: str) -> ET.Element:
-    with book.open(name) as part:
-        return ET.fromstring(part.read(_LARGEST_PART))  # noqa: S314 # expat refuses entities that grow
-
-
-def _hidden_in(part: IO[bytes]) -> Hidden:
-    rows: set[int] = set()
-    columns: set[int] = set()
-    width = 26
-    numbered, since = b'r="0"', 0  # the last row that says its number, and how many came after it
-    for kind, written in _tags(part):
-        if kind == b"c":
-            width = max(width, column_position(written.decode()) + 1)
-            continue
-        if kind == b"row":
-            numbered, since = (written, 0) if _NUMBERED.search(written) else (numbered, since + 1)
-        if b"hidden" not in written or (attributes := _attributes(written)).get("hidden") not in _TRUE:
-            continue
-        if kind == b"row":
-            rows.add(int(_attributes(numbered)["r"]) + since)
-        else:
-            columns.update(range(int(attributes["min"]) - 1, min(int(attributes["max"]), _MOST_COLUMNS)))
-    height = int(_attributes(numbered)["r"]) + since
-    return Hidden(frozenset(rows), frozenset(columns), min(height, _MOST_ROWS) * min(width, _MOST_COLUMNS))
-
-
-def _tags(part: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """The names of rows' and columns' tags and what is written behind them; of cells beyond column Z the column."""
-    rest = b""
-    while piece := part.read(_PIECE):
-        text = rest + piece
-        end = 0
-        for tag in _TAG.finditer(text):
-            end = tag.end()
-            yield tag[1], tag[2]
-        for letters in {*_FAR_CELL.findall(text)} if _FAR.search(text) else ():
-            yield b"c", letters
-        rest = text[max(end, len(text) - _LONGEST_TAG) :]
-
-
-def _attributes(written: bytes) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in _ATTRIBUTE.findall(written)}
+    shown: Marks[Shown] = field(default_factory=Marks)
+    errors: Marks[str] = field(default_factory=Marks)
+    merged: list[Range] | None = None

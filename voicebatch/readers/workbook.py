@@ -1,8 +1,9 @@
-"""Workbooks: .xlsx, .xlsm, .xls and .ods, through calamine."""
+"""Workbooks: .xlsx, .xlsm, .xls and .ods, through calamine, after a look at what it would not tell or survive."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -11,17 +12,24 @@ from typing import TYPE_CHECKING, Final
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from voicebatch.errors import InputError
-from voicebatch.headers import phone_columns
-from voicebatch.readers.cells import text
-from voicebatch.readers.hidden import hidden_of
-from voicebatch.readers.rows import FIRST_ROWS, Origin, Record, Request, Source, header_place, is_blank, source
+from voicebatch.headers import column, phone_columns
+from voicebatch.readers import archive, biff, ooxml, opendocument
+from voicebatch.readers.hidden import MOST_CELLS
+from voicebatch.readers.rows import FIRST_ROWS, Record, Request, Rows, Source, header_place, is_blank, source
+from voicebatch.readers.sheet import pieces, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-_MOST_CELLS: Final = 100_000_000
+    from python_calamine import CalamineSheet
+
+    from voicebatch.readers.hidden import Look
+
 _PANIC: Final = "PanicException"  # how calamine ends on some broken files; Python has no name to catch it by
+_ZIP: Final = b"PK\x03\x04"
+_OLE: Final = b"\xd0\xcf\x11\xe0"
+_ROWS_LOOKED_AT: Final = 256  # at a time, for the header
 
 
 def open_workbook(path: Path, request: Request) -> list[Source]:
@@ -31,11 +39,41 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
     cells cannot slip sideways as those of a text file do.
     """
     with _calamine(path):
-        workbook = _load(path)
-        sheet = _named(workbook, path, request.sheet) if request.sheet else _chosen(workbook, path, request)
-    read = partial(_read, path, sheet)
-    hidden, origin = hidden_of(path, sheet), Origin(sheet=sheet)
-    return [source(str(path), f"sheet '{sheet}'", read, request=request, hidden=hidden, origin=origin)]
+        book = _Book(path=path, look=_looking(path), calamine=_load(path))
+        sheet = book.sheet(_named(book, request.sheet)) if request.sheet else _chosen(book, request)
+        return [
+            source(
+                str(path),
+                f"sheet '{sheet.name}'",
+                sheet.records,
+                request=request,
+                read_fast=partial(sheet.rows, request.phone_column),
+                hidden=sheet.look.hidden,
+            )
+        ]
+
+
+def _looking(path: Path) -> Callable[[str], Look]:
+    """What looks at a sheet of this file. Raises ``InputError`` for what only looks like a workbook."""
+    with path.open("rb") as file:
+        beginning = file.read(len(_ZIP))
+    if beginning.startswith(_OLE):
+        biff.refuse_giant(path)
+        return partial(biff.look_at, path)
+    if not beginning.startswith(_ZIP):
+        raise _no_workbook(path)
+    archive.refuse_bombs(path)
+    names = archive.part_names(path)
+    if ("content.xml" in names) == ("_rels/.rels" in names):
+        raise _no_workbook(path)
+    return opendocument.looks_at(path).__getitem__ if "content.xml" in names else partial(ooxml.look_at, path)
+
+
+def _no_workbook(path: Path) -> InputError:
+    return InputError(
+        f"{path} cannot be read as a workbook: it is none of .xlsx, .xlsm, .xls and .ods",
+        hint="Open it in a spreadsheet program and save it again as .xlsx or CSV.",
+    )
 
 
 @contextmanager
@@ -71,53 +109,100 @@ def _load(path: Path) -> CalamineWorkbook:
         return CalamineWorkbook.from_filelike(BytesIO(path.read_bytes()))
 
 
-def _read(path: Path, sheet: str) -> Iterator[Record]:
-    with _calamine(path):
-        yield from _records(_load(path), path, sheet)
+@dataclass(slots=True, kw_only=True)
+class _Sheet:
+    """A sheet that was parsed. It is kept until its rows are read, and parsed again when they are read again."""
+
+    path: Path
+    name: str
+    look: Look
+    changed: int
+    table: CalamineSheet | None
+
+    def records(self) -> Iterator[Record]:
+        """All rows; the blank ones too."""
+        with _calamine(self.path):
+            for numbers, columns in pieces(self._parsed(), self.look, most_rows=_ROWS_LOOKED_AT):
+                cells = zip(*(each.to_pylist() for each in columns), strict=True)
+                for number, row in zip(numbers.tolist(), cells, strict=True):
+                    yield number, row, ""
+
+    def rows(self, phone_column: str | None, header: tuple[str, ...], _: int) -> Iterator[Rows]:
+        """All rows that are not blank."""
+        with _calamine(self.path):
+            table, self.table = self._parsed(), None
+            yield from rows_of(pieces(table, self.look), self.look, header, _phones(header, phone_column))
+
+    def _parsed(self) -> CalamineSheet:
+        if self.table and self.path.stat().st_mtime_ns == self.changed:
+            return self.table
+        return _load(self.path).get_sheet_by_name(self.name)
 
 
-def _records(workbook: CalamineWorkbook, path: Path, sheet: str) -> Iterator[Record]:
-    _refuse_sparse(path, sheet)
-    table = workbook.get_sheet_by_name(sheet)
-    left = (None,) * (table.start or (0, 0))[1]
-    # calamine's rows begin at row 1, but at the first column that is not empty.
-    for number, cells in enumerate(table.iter_rows(), 1):
-        yield number, (*left, *(cell if type(cell) is str else text(cell) for cell in cells)), ""
+def _phones(header: tuple[str, ...], wanted: str | None) -> list[int]:
+    names = [column(header, wanted)] if wanted else phone_columns(header)
+    return [position for position, name in enumerate(header) if name in names]
 
 
-def _refuse_sparse(path: Path, sheet: str) -> None:
-    """calamine makes room for every cell up to the last one, and ends the whole process when there is none."""
-    if (extent := hidden_of(path, sheet).extent) > _MOST_CELLS:
-        raise InputError(
-            f"{path}: the sheet “{sheet}” goes on over {extent:,} cells, nearly all of them empty",
-            hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Book:
+    path: Path
+    look: Callable[[str], Look]
+    calamine: CalamineWorkbook
+
+    def names(self, *, visible: bool) -> list[str]:
+        """The names of the sheets that have cells."""
+        return [
+            each.name
+            for each in self.calamine.sheets_metadata
+            if each.typ == SheetTypeEnum.WorkSheet and (each.visible == SheetVisibleEnum.Visible or not visible)
+        ]
+
+    def sheet(self, name: str) -> _Sheet:
+        """A sheet, parsed, unless that would take more memory than there is: calamine would end the process."""
+        changed = self.path.stat().st_mtime_ns
+        look = self.look(name)
+        if look.extent > MOST_CELLS:
+            raise InputError(
+                f"{self.path}: the sheet “{name}” goes on over {look.extent:,} cells, nearly all of them empty",
+                hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
+            )
+        table = self.calamine.get_sheet_by_name(name)
+        return _Sheet(path=self.path, name=name, look=look, changed=changed, table=table)
 
 
-def _named(workbook: CalamineWorkbook, path: Path, wanted: str) -> str:
-    names = [each.name for each in workbook.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+def _named(book: _Book, wanted: str) -> str:
+    names = book.names(visible=False)
     for name in names:
         if name.strip().casefold() == wanted.strip().casefold():
             return name
-    raise InputError(f"{path} has no sheet “{wanted}”. Its sheets: {_listed(names)}", hint=_SAY_WHICH)
+    raise InputError(f"{book.path} has no sheet “{wanted}”. Its sheets: {_listed(names)}", hint=_SAY_WHICH)
 
 
-def _chosen(workbook: CalamineWorkbook, path: Path, request: Request) -> str:
-    visible = [each.name for each in workbook.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
+def _chosen(book: _Book, request: Request) -> _Sheet:
+    visible = book.names(visible=True)
     if len(visible) == 1:
-        return visible[0]
-    headers = {name: header for name in visible if (header := _header(workbook, path, name, request))}
+        return book.sheet(visible[0])
+    headers: dict[str, list[str]] = {}
+    last: _Sheet | None = None
+    for name in visible:
+        sheet = book.sheet(name)
+        if header := _header(sheet, request):
+            headers[name] = header
+            last = sheet if phone_columns(header) or not last else last
     telling = [name for name, header in headers.items() if phone_columns(header)]
-    if len(headers) == 1 or len(telling) == 1:
-        return (telling or list(headers))[0]
+    if last and (len(headers) == 1 or len(telling) == 1):
+        return last
     if not headers:
-        raise InputError(f"{path} is empty", hint="Check that it is the right file; --sheet NAME reads a hidden sheet.")
-    raise InputError(f"{path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
+        raise InputError(
+            f"{book.path} is empty", hint="Check that it is the right file; --sheet NAME reads a hidden sheet."
+        )
+    raise InputError(f"{book.path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
 
 
-def _header(workbook: CalamineWorkbook, path: Path, sheet: str, request: Request) -> list[str]:
+def _header(sheet: _Sheet, request: Request) -> list[str]:
     """The titles of a sheet's columns; empty for an empty sheet."""
-    rows = list(islice((cells for _, cells, _ in _records(workbook, path, sheet) if not is_blank(cells)), FIRST_ROWS))
+    rows = list(islice((cells for _, cells, _ in sheet.records() if not is_blank(cells)), FIRST_ROWS))
     return [cell for cell in rows[header_place(rows, request.phone_column)] if cell] if rows else []
 
 

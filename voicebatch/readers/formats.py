@@ -1,0 +1,211 @@
+"""Numbers as a spreadsheet shows them, where its number format makes another text of them.
+
+``01000`` for 1000 in a cell with the format ``00000``, ``06 12 34 56 78``, ``1234.50 €``, ``12.5%``. Two things are
+not as they are shown: thousands are not separated, and the decimal sign is a point, because a workbook does not tell
+the language in which it is looked at. Dates are no numbers (they stay ``2027-03-01 09:00``), and scientific notation
+and fractions would lose digits: such numbers stay as they are.
+
+Source: ECMA-376, part 1, 18.8.30 and 18.8.31 (numFmt, numFmts). The one library for this on PyPI, ssf, is of 2020.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
+from typing import Final
+
+from voicebatch.readers.cells import text
+
+BUILT_IN: Final = {
+    1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 37: "#,##0;(#,##0)", 38: "#,##0;(#,##0)",
+    39: "#,##0.00;(#,##0.00)", 40: "#,##0.00;(#,##0.00)",
+}  # fmt: skip
+"""The formats that a workbook names by number only, as far as they are of numbers."""
+
+_LONGEST: Final = 255  # characters of a format, as in Excel
+_MOST_DIGITS: Final = 400  # of a number; the largest that a cell holds has 309
+_TOKEN: Final = re.compile(
+    r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]|\[(?P<bracket>[^\]]*)\]'
+    r"|(?P<space>[_*].)|(?P<general>General)|(?P<other>.)",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONDITION: Final = re.compile(r"(<=|>=|<>|<|>|=)(-?[\d.]+)")
+_COMPARED: Final = {
+    "<=": operator.le, ">=": operator.ge, "<>": operator.ne, "<": operator.lt, ">": operator.gt, "=": operator.eq,
+}  # fmt: skip
+_PLACES: Final = "0#?"
+_DIFFERENT: Final = frozenset("dmyhse/b@")  # of dates, of scientific notation and fractions, of text
+
+Shown = Callable[[float], str]
+Condition = Callable[[Decimal], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Literal:
+    """Text that is shown as it is."""
+
+    text: str
+
+
+_Token = _Literal | str  # a placeholder, ".", "%", "," or "General"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Section:
+    whole: tuple[_Token, ...]
+    fraction: tuple[_Token, ...]
+    shift: int  # of the decimal point to the right
+    condition: Condition | None
+
+
+@functools.lru_cache(maxsize=4096)
+def shown_by(code: str) -> Shown | None:
+    """How a format shows a number; None where the number's plain text does, or where it cannot be told."""
+    if len(code) > _LONGEST:
+        return None
+    sections = [_section(tokens) for tokens in _split(code)[:3]]
+    if not sections or any(section is None for section in sections):
+        return None
+    known = [section for section in sections if section]
+    if all(section.whole == ("General",) and not section.fraction for section in known):
+        return None
+    return functools.partial(_shown, known)
+
+
+def _split(code: str) -> list[list[_Token]]:
+    """The sections of a format, for positive and negative numbers and zero. Dates and text give an impossible one."""
+    sections: list[list[_Token]] = [[]]
+    for part in _TOKEN.finditer(code):
+        kind, written = part.lastgroup, part[part.lastgroup or 0]
+        if kind in ("quoted", "escaped", "currency"):
+            sections[-1].append(_Literal(written))
+        elif kind == "bracket":
+            sections[-1].append(f"[{written}")
+        elif kind == "general":
+            sections[-1].append("General")
+        elif written == ";":
+            sections.append([])
+        elif kind == "other":
+            is_code = written in ".,%" + _PLACES or written.lower() in _DIFFERENT
+            sections[-1].append(written.lower() if is_code else _Literal(written))
+    return sections
+
+
+def _section(tokens: list[_Token]) -> _Section | None:
+    condition: Condition | None = None
+    kept: list[_Token] = []
+    for part in tokens:
+        if isinstance(part, str) and part.startswith("["):
+            if re.fullmatch(r"\[[hms]+", part, re.IGNORECASE):
+                return None
+            condition = _condition(part[1:]) or condition
+        elif isinstance(part, str) and part in _DIFFERENT:
+            return None
+        else:
+            kept.append(part)
+    percents = kept.count("%")
+    point = kept.index(".") if "." in kept else len(kept)
+    whole, thousands = _without_commas(kept[:point])
+    fraction = [part for part in kept[point + 1 :] if part not in (".", ",")]
+    return _Section(
+        whole=tuple(whole), fraction=tuple(fraction), shift=2 * percents - 3 * thousands, condition=condition
+    )
+
+
+def _condition(written: str) -> Condition | None:
+    if not (found := _CONDITION.fullmatch(written)):
+        return None
+    compare = _COMPARED[found[1]]
+    try:
+        limit = Decimal(found[2])
+    except InvalidOperation:
+        return None
+    return lambda value: bool(compare(value, limit))
+
+
+def _without_commas(tokens: list[_Token]) -> tuple[list[_Token], int]:
+    """The tokens before the decimal point, and how many thousands are left out: a comma behind the last digit each."""
+    last = max((index for index, part in enumerate(tokens) if _is_place(part)), default=-1)
+    return [part for part in tokens if part != ","], tokens[last + 1 :].count(",") if last >= 0 else 0
+
+
+def _is_place(part: _Token) -> bool:
+    return isinstance(part, str) and part in _PLACES
+
+
+def _shown(sections: list[_Section], value: float) -> str:
+    with localcontext(prec=_MOST_DIGITS):
+        number = Decimal(repr(value))
+        section, is_signed = _chosen(sections, number)
+        size = _rounded(abs(number).scaleb(section.shift), section)
+        shown = "".join(_whole(section.whole, size)) + _fraction(section.fraction, size)
+        sign = "-" if is_signed and number < 0 and size else ""
+        return (sign + shown).strip()
+
+
+def _rounded(size: Decimal, section: _Section) -> Decimal:
+    if "General" in section.whole:
+        return size
+    return size.quantize(Decimal(1).scaleb(-sum(map(_is_place, section.fraction))), ROUND_HALF_UP)
+
+
+def _chosen(sections: list[_Section], number: Decimal) -> tuple[_Section, bool]:
+    """The section that shows a number, and whether a minus is put before what it shows."""
+    if any(section.condition for section in sections):
+        for section in sections:
+            if section.condition is None or section.condition(number):
+                return section, True
+        return sections[-1], True
+    if number < 0 and len(sections) > 1:
+        return sections[1], False
+    if number == 0 and len(sections) > 2:
+        return sections[2], False
+    return sections[0], True
+
+
+def _whole(tokens: tuple[_Token, ...], size: Decimal) -> list[str]:
+    """What stands before the decimal point; its first place takes all digits that are left."""
+    digits = str(int(size)) if size >= 1 else ""
+    first = next((index for index, part in enumerate(tokens) if _is_place(part)), -1)
+    shown: list[str] = []
+    for index in range(len(tokens) - 1, -1, -1):
+        part = tokens[index]
+        if isinstance(part, _Literal):
+            shown.append(part.text)
+        elif part == "General":
+            shown.append(text(size) or "0")
+        elif index == first:
+            shown.append(digits or _unfilled(part))
+        elif part in _PLACES:
+            digits, last = digits[:-1], digits[-1:]
+            shown.append(last or _unfilled(part))
+        else:
+            shown.append(part)
+    return shown[::-1]
+
+
+def _unfilled(place: str) -> str:
+    return "0" if place == "0" else " " if place == "?" else ""
+
+
+def _fraction(tokens: tuple[_Token, ...], size: Decimal) -> str:
+    digits = iter(f"{size:f}".partition(".")[2])
+    shown: list[tuple[str, bool]] = []
+    for part in tokens:
+        if isinstance(part, _Literal):
+            shown.append((part.text, False))
+        elif part in _PLACES:
+            digit = next(digits, "0")
+            shown.append((digit, digit == "0" and part in "#?"))
+        else:
+            shown.append((part, False))
+    while places := [index for index, (each, _) in enumerate(shown) if each.isdigit()]:
+        if not shown[places[-1]][1]:
+            break
+        del shown[places[-1]]
+    joined = "".join(each for each, _ in shown)
+    return ("." if any(_is_place(part) for part in tokens) and joined[:1].isdigit() else "") + joined

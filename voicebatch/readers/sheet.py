@@ -1,0 +1,164 @@
+"""A sheet's cells as columns of text, as its user sees them.
+
+A merged cell's value stands in each of its rows in which something else stands: the name of a household is that of
+everyone in it. Where several columns are merged, it stands in the first.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from voicebatch import settings
+from voicebatch.errors import InputError
+from voicebatch.headers import column_letters
+from voicebatch.readers.cells import text
+from voicebatch.readers.rows import Rows, tidy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from python_calamine import CalamineSheet
+
+    from voicebatch.readers.formats import Shown
+    from voicebatch.readers.hidden import Look, Marks, Range
+
+_MOST_CELLS: Final = 1 << 20  # turned into columns at a time
+_LONGEST_CELL: Final = 131_072  # characters, as in text files
+
+Piece = tuple["NDArray[np.int64]", list[pa.Array]]
+"""Row numbers, and a column of text for every column of the sheet; blank rows are there."""
+
+
+def pieces(table: CalamineSheet, look: Look, *, most_rows: int = settings.BATCH_ROWS) -> Iterator[Piece]:
+    """All rows of a sheet from row 1 and column A on, at most so many at a time."""
+    left = (table.start or (0, 0))[1]
+    merged = _Merged.of(look.merged if look.merged is not None else table.merged_cell_ranges or [])
+    rows = table.iter_rows()  # they begin at row 1, but at the first column that is not empty
+    count = max(1, min(most_rows, _MOST_CELLS // max(table.width, 1)))
+    first = 1
+    while piece := list(islice(rows, count)):
+        nothing = pa.nulls(len(piece), pa.string())
+        columns = [nothing] * left
+        for position, values in enumerate(zip(*piece, strict=True), left):
+            columns.append(_column(values, position, first, look))
+        numbers = np.arange(first, first + len(piece), dtype=np.int64)
+        yield numbers, merged.spread(columns, first)
+        first += len(piece)
+
+
+def rows_of(pieces: Iterator[Piece], look: Look, header: tuple[str, ...], phones: Sequence[int]) -> Iterator[Rows]:
+    """The rows that are not blank. A cell in error in one of the columns with ``phones`` is a fault of its row."""
+    for numbers, columns in pieces:
+        cells = columns[: len(header)]
+        cells += [pa.nulls(len(numbers), pa.string())] * (len(header) - len(cells))
+        faults = _faults(look.errors, phones, int(numbers[0]), int(numbers[-1]))
+        kept = filled(columns, len(numbers))
+        kept[[row - int(numbers[0]) for row in faults]] = True
+        batch = pa.RecordBatch.from_arrays(cells, list(header))
+        if kept.all():
+            yield Rows(numbers=numbers, cells=batch, faults=faults)
+        elif kept.any():
+            yield Rows(numbers=numbers[kept], cells=batch.filter(pa.array(kept)), faults=faults)
+
+
+def filled(columns: Sequence[pa.Array], count: int) -> NDArray[np.bool_]:
+    """Which of so many rows have a cell that is not empty."""
+    found: NDArray[np.bool_] = np.zeros(count, np.bool_)
+    for column in columns:
+        found |= column.is_valid().to_numpy(zero_copy_only=False)
+    return found
+
+
+def _faults(errors: Marks[str], phones: Sequence[int], first: int, last: int) -> dict[int, str]:
+    return {
+        row: f"the formula in cell {column_letters(column)}{row} gives no number: it shows {error}"
+        for column in phones
+        for row, error in errors.between(column, first, last)
+    }
+
+
+def _column(values: Sequence[object], position: int, first: int, look: Look) -> pa.Array:
+    column = _plain(values) if position not in look.errors.columns() else None
+    if column is None:
+        column = pa.array(_texts(values, position, first, look), pa.string())
+    if (pc.max(pc.binary_length(column)).as_py() or 0) > _LONGEST_CELL:
+        number = first + int(np.argmax(pc.fill_null(pc.binary_length(column), 0).to_numpy()))
+        raise InputError(
+            f"the cell {column_letters(position)}{number} holds more text than any cell can",
+            hint="Look at that cell, shorten it, and save the file.",
+        )
+    return tidy(column)
+
+
+def _plain(values: Sequence[object]) -> pa.Array | None:
+    """A column of nothing but text; None for any other."""
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
+
+
+def _texts(values: Sequence[object], position: int, first: int, look: Look) -> list[str | None]:
+    texts = [value if type(value) is str else text(value) for value in values]
+    last = first + len(values) - 1
+    for row, shown in look.shown.between(position, first, last):
+        texts[row - first] = _shown(shown, values[row - first], texts[row - first])
+    for row, _ in look.errors.between(position, first, last):
+        texts[row - first] = None
+    return texts
+
+
+def _shown(shown: Shown, value: object, plain: str | None) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return shown(value)
+    return plain
+
+
+@dataclass(slots=True)
+class _Merged:
+    """Cells that are merged over several rows, by column: the first and last rows, in order, without overlap."""
+
+    runs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    values: dict[int, str | None] = field(default_factory=dict)  # of the run that was begun last, by column
+
+    @classmethod
+    def of(cls, ranges: Sequence[Range]) -> _Merged:
+        merged = cls()
+        for (first, column), (last, _) in sorted(ranges):
+            runs = merged.runs.setdefault(column, [])
+            if last > first and (not runs or runs[-1][1] < first + 1):
+                runs.append((first + 1, last + 1))
+        return merged
+
+    def spread(self, columns: list[pa.Array], first: int) -> list[pa.Array]:
+        """The columns of rows that begin at this one, with merged values in all their rows that are not blank."""
+        if not self.runs:
+            return columns
+        kept = filled(columns, len(columns[0]) if columns else 0)
+        return [
+            self._spread(column, position, first, kept) if self.runs.get(position) else column
+            for position, column in enumerate(columns)
+        ]
+
+    def _spread(self, column: pa.Array, position: int, first: int, kept: NDArray[np.bool_]) -> pa.Array:
+        runs = self.runs[position]
+        cells = column.to_pylist()
+        last = first + len(cells) - 1
+        at = max(bisect_right(runs, (first, 0)) - 1, 0)
+        for begin, end in islice(runs, at, None):
+            if begin > last:
+                break
+            if begin >= first:
+                self.values[position] = cells[begin - first]
+            for row in range(max(begin + 1, first), min(end, last) + 1):
+                if kept[row - first] and cells[row - first] is None:
+                    cells[row - first] = self.values.get(position)
+        return pa.array(cells, pa.string())
