@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,18 @@ from voicebatch.settings import OWN_COLUMN
 _NO_DELIMITER: Final = "\x1f"
 _DELIMITERS: Final = ";,\t|"
 _SEPARATOR_LINE: Final = re.compile(r'\ufeff?"?sep=[^\r\n]"?\s*', re.IGNORECASE)
-_OVER_LONG: Final = re.compile(r"the row (?:has|goes on over) \d+ ")  # how an earlier reason is known behind its row
+_SHAPE: Final = re.compile(r"the row (?:has|goes on over) \d+ ")  # how readers begin what is wrong with a row's shape
 _MARK: Final = "\ufeff"
 _ASCII_QUOTES: Final = str.maketrans("“”’…", '""\'.')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Our column: its position, whether an earlier copy has it already, and whether its cells are to be quoted."""
+
+    at: int
+    is_there: bool
+    is_quoted: bool
 
 
 def mark_text(
@@ -36,15 +46,14 @@ def mark_text(
             if number < header_row or not any(map(str.strip, cells)):
                 target.write(raw)
                 continue
-            if number == header_row:
-                at = width - (cells[width - 1 : width] == [OWN_COLUMN])
-                is_quoted = raw.rstrip("\r\n").endswith('"')
-                reason = OWN_COLUMN
-            else:
-                reason = _encodable(harmless(reasons.get(number, "")), codec)
             body = raw.rstrip("\r\n")
-            cell = _cell(reason, added, is_quoted=is_quoted)
-            target.write(_with_cell(body, cell, at, len(cells), added) + raw[len(body) :])
+            if number == header_row:
+                place = _Place(at=width, is_there=False, is_quoted=body.endswith('"'))
+                if cells[width - 1 : width] == [OWN_COLUMN]:
+                    place = replace(place, at=width - 1, is_there=True)
+            reason = OWN_COLUMN if number == header_row else _encodable(harmless(reasons.get(number, "")), codec)
+            said = _cell(reason, added, is_quoted=place.is_quoted)
+            target.write(_with_cell(body, cells, place, added, said) + raw[len(body) :])
 
 
 def _exact(path: Path, codec: str) -> str:
@@ -89,18 +98,22 @@ def _kept(first: str, lines: Iterator[str], raw: list[str]) -> Iterator[str]:
         yield line
 
 
-def _with_cell(body: str, cell: str, at: int, width: int, delimiter: str) -> str:
+def _with_cell(body: str, cells: list[str], place: _Place, delimiter: str, said: str) -> str:
     """A record with our cell at its position, if there is something to say or a cell to say nothing in."""
-    if width == at:
-        return f"{body}{delimiter}{cell}"
-    if width < at:
-        return body + delimiter * (at - width + 1) + cell if cell else body
-    cells = _raw_cells(body, delimiter)
-    if len(cells) != width:
-        return f"{body}{delimiter}{cell}" if cell else body
-    if any(one.strip(' "\t') for one in cells[at + 1 :]):  # more cells than the header: ours is behind them
-        at = width - 1 if _OVER_LONG.search(cells[-1]) else width
-    return delimiter.join([*cells[:at], cell, *cells[at + 1 :]])
+    at, width = place.at, len(cells)
+    if _SHAPE.match(said.lstrip('"')):
+        # Such a row may hide others. It has to stay bad until it is corrected, so ours stands beyond the table.
+        if not (place.is_there and width > at + 1 and _SHAPE.match(cells[-1])):
+            return body + delimiter * max(1, at + 2 - width) + said
+        at = width - 1
+    elif width == at:
+        return f"{body}{delimiter}{said}"
+    elif width < at:
+        return body + delimiter * (at - width + 1) + said if said else body
+    raw = _raw_cells(body, delimiter)
+    if len(raw) != width:
+        return f"{body}{delimiter}{said}" if said else body
+    return delimiter.join([*raw[:at], said, *raw[at + 1 :]])
 
 
 def _raw_cells(body: str, delimiter: str) -> list[str]:
