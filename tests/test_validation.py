@@ -273,9 +273,11 @@ def test_a_schema_is_explained_in_plain_words() -> None:
     assert explain(load_schema(f"columns: {{age: {{{age}}}}}", name="mine.yaml")) == [
         "mine.yaml",
         "",
-        "age (Age): a whole number, optional, a cell may be empty",
+        "age (Age): a whole number, the file may lack it, a cell may be empty",
         "  - between 18 and 99",
         "",
+        "The column with the phone numbers is found by its usual name.",
+        "A column is found whatever its capitals, accents, spaces and punctuation.",
         "Other columns are let pass.",
     ]
 
