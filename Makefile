@@ -14,9 +14,10 @@ endif
 DEMO := reports/demo
 KILLS ?= 200
 WORLDS ?= 10000
+NUMBERS ?= 2000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash sim check lint format bench clean
+.PHONY: help demo test crash sim phones check lint format bench clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ crash: .venv/.installed-dev  ## Kill -9 four workers KILLS times on each ledger,
 
 sim: .venv/.installed-dev  ## Simulate WORLDS worlds of sending, or replay one: make sim SEED=123
 	VOICEBATCH_WORLDS=$(WORLDS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m sim tests/simulation --numprocesses 2 --dist load
+
+phones: .venv/.installed-dev  ## Hold NUMBERS phone numbers to phonenumbers, or one column again: make phones SEED=123
+	VOICEBATCH_NUMBERS=$(NUMBERS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m phones tests/phones --numprocesses 2 --dist load
 
 check: lint test  ## Format, lint, types, floors, tests
 

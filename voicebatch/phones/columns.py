@@ -243,12 +243,13 @@ def _longest(plan: _Plan) -> int:
 
 
 def _dials_abroad(digits: _Digits, plan: _Plan) -> Mask:
-    """Whether the digits begin as one dials abroad from this country."""
+    """Whether the digits begin as one dials abroad from this country, be it with a zero that was eaten."""
     if plan.abroad == "00":
         return np.zeros(len(digits.values), np.bool_)
-    text = pa.array(digits.values).cast(pa.string())
-    dialled = pc.if_else(pa.array(digits.zeros == 1), pc.binary_join_element_wise("0", text, ""), text)
-    return _matches(dialled, f"^(?:{plan.abroad})")
+    bare = pa.array(digits.values).cast(pa.string())
+    with_zero = pc.binary_join_element_wise("0", bare, "")
+    pattern = f"^(?:{plan.abroad})"
+    return _matches(with_zero, pattern) | ((digits.zeros == 0) & _matches(bare, pattern))
 
 
 def _with_code(values: Numbers, lengths: Numbers, code: int) -> tuple[Numbers, Numbers]:

@@ -80,8 +80,7 @@ def _readings(digits: str, region: str) -> Iterator[tuple[str, int]]:
     typed = list(_national(digits, region))
     yield from typed
     if digits[0] != "0" and not (typed and _is_own_spelling(digits, typed[0][0])):
-        for prefix in dict.fromkeys(("0", _national_prefix(region))):
-            yield from _national(prefix + digits, region)
+        yield from _national("0" + digits, region)
         yield from _with_code("+" + digits) if region in OVERSEAS else _valid("+" + digits, None)
 
 
@@ -159,10 +158,6 @@ def _takes_off_zeros_only(plan: Any) -> bool:
 def _is_own_spelling(digits: str, e164: str) -> bool:
     number = phonenumbers.parse(e164, None)
     return digits_of(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)) == digits
-
-
-def _national_prefix(region: str) -> str:
-    return phonenumbers.ndd_prefix_for_region(region, True) or "0"  # noqa: FBT003
 
 
 def _why_not(text: str, digits: str, region: str) -> PhoneFault:
