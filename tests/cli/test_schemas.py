@@ -45,3 +45,19 @@ def test_json_is_one_object_and_nothing_is_overwritten(desk: Desk) -> None:
     assert (refused.code, refused.error["message"]) == (2, "own.yaml cannot be written: File exists.")
     assert (desk.home / "own.yaml").read_text(encoding="utf-8") == "mine"
     assert infer("--region", "xx").code == infer("--phone-column", "nom").code - 1 == 2
+
+
+def test_what_is_wrong_is_in_the_json_of_an_input_that_is_not_accepted(desk: Desk) -> None:
+    desk.write("people.csv", [("tel", "nom"), *((f"06{at}", f"Nom{at}") for at in range(1200)), (number(1), "A")])
+    group = {
+        "file": "people.csv", "column": "tel", "check": "too_short", "rows": 1200, "first_rows": [2, 3, 4, 5, 6],
+        "sentence": "the number is too short for France (+33)",
+    }  # fmt: skip
+    for command in (("validate",), ("plan", "--text", "Bonjour", "--sandbox")):
+        refused = desk.run(*command, "people.csv", "--json")
+        assert (refused.code, refused.json["fault_groups"]) == (3, [group])
+    checked = desk.run("validate", "people.csv", "--json", "--max-invalid", "100%").json
+    assert checked["fault_groups"] == [group]
+    assert (len(checked["faults"]), checked["faults_left_out"]) == (1000, 200)
+    said = desk.run("send", "people.csv", "--text", "Bonjour", "--sandbox", "--yes").err
+    assert "  “tel”: the number is too short for France (+33) in 1200 rows: 2, 3, 4, 5, 6…" in said

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from voicebatch import wire
-from voicebatch.errors import VoicebatchError
+from voicebatch.errors import InputError, VoicebatchError
 from voicebatch.models import CountryTotal, RunStatus, RunSummary, people
 from voicebatch.pricing import money
 
@@ -29,6 +29,15 @@ SCHEMA_VERSION = 1
 _FINDINGS: Final = 5  # on the screen; all of them are in the manifest and in JSON
 _FAULT_GROUPS: Final = 15  # the same
 _YES = frozenset({"1", "true", "t", "yes", "y", "on"})  # what click reads as yes
+
+
+class BadRows(InputError):
+    """An input that was not accepted, with what is wrong with its rows by kind."""
+
+    def __init__(self, error: InputError, groups: Sequence[FaultGroup]) -> None:
+        super().__init__(error.message, hint=error.hint)
+        self.__dict__ |= error.__dict__
+        self.groups = groups
 
 
 def wants_json(
@@ -75,7 +84,7 @@ def print_json(content: Mapping[str, Any]) -> None:
 def show_failure(error: VoicebatchError, *, as_json: bool) -> None:
     """What happened and what to type next; as JSON with the rows and reports as far as it got."""
     if as_json:
-        print_json({**_progress_of(error), "error": _error(error)})
+        print_json({**_progress_of(error), **_groups_of(error), "error": _error(error)})
     say(f"voicebatch: {error.message}")
     if error.hint:
         say(error.hint)
@@ -243,6 +252,15 @@ def _clock(seconds: Decimal) -> str:
     whole_minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(int(whole_minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def groups_json(groups: Sequence[FaultGroup]) -> dict[str, Any]:
+    """What is wrong with an input's rows, by kind."""
+    return {"fault_groups": [asdict(group) for group in groups]}
+
+
+def _groups_of(error: VoicebatchError) -> dict[str, Any]:
+    return groups_json(error.groups) if isinstance(error, BadRows) else {}
 
 
 def _error(error: VoicebatchError) -> dict[str, str]:

@@ -113,6 +113,7 @@ def make_plan(
     """The plan. Raises why it may not be sent, if so, with its files written."""
     from voicebatch import app
     from voicebatch.cli import output
+    from voicebatch.pipeline.grouping import grouped
 
     made = app.plan(files, message, on_progress=on_progress, **plan_options(how))
     warn_of_unreadable(made.opt_outs)
@@ -123,7 +124,7 @@ def make_plan(
         if copies := marked_copies(made, files, how):
             made.refusal.annotated = copies["annotated"]
             made.refusal.hint += "".join(f"\nMarked copy: {path}" for path in copies["annotated"])
-        raise made.refusal
+        raise output.BadRows(made.refusal, grouped(made.intake.faults))
     return made
 
 

@@ -23,6 +23,7 @@ def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> N
     """Check FILES against the schema and write the bad rows to rejected.csv. Sends nothing."""
     from voicebatch import app
     from voicebatch.cli import output, progress
+    from voicebatch.pipeline.grouping import grouped
 
     with progress.shown(quiet=common.quiet) as on_progress:
         result = app.validate(files, on_progress=on_progress, **how)
@@ -31,7 +32,7 @@ def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> N
         result.error.annotated = [*map(str, result.annotated)] if how["annotate"] else None
         if not common.as_json:
             _print(result)
-        raise result.error
+        raise output.BadRows(result.error, grouped(result.faults))
     if common.as_json:
         annotated = {"annotated": [*map(str, result.annotated)]} if how["annotate"] else {}
         output.print_json(_json(result) | annotated)
@@ -40,12 +41,13 @@ def validate(files: tuple[str, ...], *, common: options.Common, **how: Any) -> N
 
 
 def _json(result: Validation) -> dict[str, Any]:
+    from voicebatch.cli import output
     from voicebatch.pipeline.grouping import grouped
 
     return {
         "rows": asdict(result.rows),
         "files": [{"file": file.name, "form": file.form, "rows": file.rows} for file in result.files],
-        "fault_groups": [asdict(group) for group in grouped(result.faults)],
+        **output.groups_json(grouped(result.faults)),
         "faults": [
             {"file": fault.file, "row": fault.row, "column": fault.column, "check": fault.check}
             for fault in result.faults[:_FAULTS]
