@@ -15,7 +15,7 @@ from voicebatch.errors import InputError
 from voicebatch.headers import column, phone_columns
 from voicebatch.readers import archive, biff, ooxml, opendocument
 from voicebatch.readers.hidden import MOST_CELLS
-from voicebatch.readers.rows import FIRST_ROWS, Record, Request, Rows, Source, header_place, is_blank, source
+from voicebatch.readers.rows import FIRST_ROWS, Origin, Record, Request, Rows, Source, header_place, is_blank, source
 from voicebatch.readers.sheet import pieces, rows_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
                 request=request,
                 read_fast=partial(sheet.rows, request.phone_column),
                 hidden=sheet.look.hidden,
+                origin=Origin(sheet=sheet.name),
             )
         ]
 
