@@ -56,9 +56,9 @@ def asked(tmp_path: Path, title: str, *cells: str) -> list[str]:
 def faults(folder: Path, path: Path, text: str) -> list[tuple[int, str, str]]:
     """What the inferred schema finds in a file, except bad phone numbers."""
     (folder / "inferred.yaml").write_text(text, encoding="utf-8")
-    options = {"delimiter": ","} if path.suffix == ".csv" and path not in SAMPLES else {}
+    delimiter = None if path in SAMPLES else ","
     result = voicebatch.validate(
-        [path], schema=folder / "inferred.yaml", max_invalid="100%", out=folder / "reports", **options
+        [path], schema=folder / "inferred.yaml", max_invalid="100%", out=folder / "reports", delimiter=delimiter
     )
     column = result.files[0].phone_column
     bad = {fault.row for fault in result.faults if fault.column == column}
@@ -182,7 +182,7 @@ def test_what_could_be_asked_can_be_asked(tmp_path: Path) -> None:
 
 
 def test_nobodys_data_is_shown(tmp_path: Path) -> None:
-    header = ["tel", "autre tel", "nom", "client", "né le", "conseiller", "mail", "solde"]
+    header = ["tel", "deuxième", "nom", "client", "né le", "conseiller", "mail", "solde"]
     rows = [
         [phone(at), f"06 12 34 56 {at:02d}", f"Nom{at}", str(80000000 + at), f"{at % 28 + 1:02d}/05/1971",
          "06 99 99 99 99", f"m{at}@x.fr", str(7654321 + at)] for at in range(90)

@@ -35,7 +35,7 @@ class _Loader(yaml.SafeLoader):
     01000 would be 512, and the time 08:30 would be 510.
     """
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:  # type: ignore[override] # untyped
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call] # they ship none
             problem = f"`*{event.anchor}` stands for something else: write it out"

@@ -203,7 +203,7 @@ def _bounds(kind: str, seen: Seen) -> tuple[str, str] | None:
 
 def _words(seen: Seen) -> list[str] | None:
     """The few words that repeat again and again, if the column holds nothing else."""
-    counts = seen.counts or {}
+    counts: Mapping[str, int] = seen.counts or {}
     enough = 2 <= len(counts) <= _LISTED and seen.filled >= max(_FOR_A_LIST, _REPEATED * len(counts))
     if not enough or min(counts.values()) < _REPEATED or not all(map(_may_be_shown, counts)):
         return None

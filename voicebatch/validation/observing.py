@@ -59,7 +59,7 @@ class Seen:
     @property
     def is_unique(self) -> bool:
         """Whether these are references (digits or ``@`` in each, no space), none of them twice."""
-        return self._hashes is not None and len(np.unique(np.concatenate(self._hashes or [[]]))) == self.filled
+        return bool(self._hashes) and len(np.unique(np.concatenate(self._hashes or []))) == self.filled
 
     def _measure(self, distinct: pa.Array) -> None:
         lengths = pc.min_max(pc.utf8_length(distinct)).as_py()
