@@ -172,6 +172,39 @@ def test_a_note_of_the_users_is_kept_and_ours_comes_after_it(tmp_path: Path) -> 
     assert coloured(at_last) == {"B5", "C4:C5"}
 
 
+def test_notes_and_buttons_as_excel_writes_them_are_kept(tmp_path: Path) -> None:
+    book = new_book()
+    book.active["B3"].comment = Comment("replaced below", "Eva")
+    path = saved(book, tmp_path / "people.xlsx")
+    content = parts(path)
+    (comments,) = (name for name in content if "comment" in name and name.endswith(".xml"))
+    (shapes,) = (name for name in content if name.endswith(".vml"))
+    content[comments] = (
+        b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\r\n'
+        b'<comments xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
+        b'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" mc:Ignorable="xr" '
+        b'xmlns:xr="http://schemas.microsoft.com/office/spreadsheetml/2014/revision"><authors><author>Eva &amp; Co'
+        b'</author></authors><commentList><comment ref="B3" authorId="0" shapeId="0" '
+        b'xr:uid="{F1E9A0C8-0000-4000-8000-000000000001}"><text><r><rPr><b/><sz val="9"/><color indexed="81"/>'
+        b'<rFont val="Tahoma"/><family val="2"/></rPr><t>Eva:</t></r><r><rPr><sz val="9"/></rPr>'
+        b'<t xml:space="preserve">\nAsk her mother</t></r></text></comment></commentList></comments>'
+    )
+    button = b'<v:shape id="_x0000_s2049" type="#_x0000_t201"><x:ClientData ObjectType="Button"/><br></v:shape>'
+    content[shapes] = content[shapes].replace(b"</xml>", button + b"</xml>")
+    with zipfile.ZipFile(path, "w") as file:
+        for name, written in content.items():
+            file.writestr(name, written)
+    copy = parts(annotated(path))
+    kept, rest = copy[comments].split(b"</text></comment>", 1)
+    before, after = content[comments].split(b"</text></comment>", 1)
+    assert kept.replace(b"<author>voicebatch</author>", b"").startswith(before)
+    assert b"[voicebatch] there are letters" in kept
+    assert after.partition(b"</commentList>")[2] == rest.partition(b"</commentList>")[2]
+    assert button in copy[shapes]
+    ids = re.findall(rb'id="(_x0000_s\d+)"', copy[shapes])
+    assert len(ids) == len(set(ids)) == 5  # of the button, of Eva's note, and of our other three
+
+
 def test_a_corrected_cell_is_not_marked_any_more(tmp_path: Path) -> None:
     copy = annotated(saved(new_book(), tmp_path / "people.xlsx"))
     book = openpyxl.load_workbook(copy)
