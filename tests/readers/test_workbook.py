@@ -57,6 +57,7 @@ def test_a_sheet_is_read_by_its_name(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "b.xlsx", Clients=CLIENTS, Autres=CLIENTS)
     (source,) = open_sources(path, sheet=name)
     assert source.form == "sheet 'Clients'"
+    assert source.origin.sheet == "Clients"
 
 
 def test_a_hidden_sheet_is_read_by_its_name_only(tmp_path: Path) -> None:

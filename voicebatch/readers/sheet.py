@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,6 @@ from voicebatch.readers.rows import Rows, tidy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from python_calamine import CalamineSheet
 
     from voicebatch.readers.formats import Shown
     from voicebatch.readers.hidden import Look, Marks, Range
@@ -37,12 +36,31 @@ Piece = tuple["NDArray[np.int64]", list[pa.Array]]
 """Row numbers, and a column of text for every column of the sheet; blank rows are there."""
 
 
-def pieces(table: CalamineSheet, look: Look, *, most_rows: int = settings.BATCH_ROWS) -> Iterator[Piece]:
+class Grid(Protocol):
+    """A sheet that was parsed, as calamine gives it: its rows begin at row 1, but at the first column with a cell."""
+
+    @property
+    def start(self) -> tuple[int, int] | None:
+        """The row and column, from 0, of the first cell."""
+
+    @property
+    def width(self) -> int:
+        """How many cells a row has."""
+
+    @property
+    def merged_cell_ranges(self) -> Sequence[Range] | None:
+        """What is merged; None where that is not known."""
+
+    def iter_rows(self) -> Iterator[Sequence[object]]:
+        """The values of each row."""
+
+
+def pieces(grid: Grid, look: Look, *, most_rows: int = settings.BATCH_ROWS) -> Iterator[Piece]:
     """All rows of a sheet from row 1 and column A on, at most so many at a time."""
-    left = (table.start or (0, 0))[1]
-    merged = _Merged.of(look.merged if look.merged is not None else table.merged_cell_ranges or [])
-    rows = table.iter_rows()  # they begin at row 1, but at the first column that is not empty
-    count = max(1, min(most_rows, _MOST_CELLS // max(table.width, 1)))
+    left = (grid.start or (0, 0))[1]
+    merged = _Merged.of(look.merged if look.merged is not None else grid.merged_cell_ranges or [])
+    rows = grid.iter_rows()
+    count = max(1, min(most_rows, _MOST_CELLS // max(grid.width, 1)))
     first = 1
     while piece := list(islice(rows, count)):
         nothing = pa.nulls(len(piece), pa.string())

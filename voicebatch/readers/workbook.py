@@ -1,4 +1,4 @@
-"""Workbooks: .xlsx, .xlsm, .xls and .ods, through calamine, after a look at what it would not tell or survive."""
+"""Workbooks: .xlsx, .xlsm and .ods through calamine, after a look at what it would not tell or survive, and .xls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
@@ -16,13 +16,11 @@ from voicebatch.headers import column, phone_columns
 from voicebatch.readers import archive, biff, ooxml, opendocument
 from voicebatch.readers.hidden import MOST_CELLS
 from voicebatch.readers.rows import FIRST_ROWS, Origin, Record, Request, Rows, Source, header_place, is_blank, source
-from voicebatch.readers.sheet import pieces, rows_of
+from voicebatch.readers.sheet import Grid, pieces, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-    from python_calamine import CalamineSheet
 
     from voicebatch.readers.hidden import Look
 
@@ -39,8 +37,8 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
     cells cannot slip sideways as those of a text file do.
     """
     with _calamine(path):
-        book = _Book(path=path, look=_looking(path), calamine=_load(path))
-        sheet = book.sheet(_named(book, request.sheet)) if request.sheet else _chosen(book, request)
+        book = _opened(path)
+        sheet = _sheet(path, book, _named(path, book, request.sheet)) if request.sheet else _chosen(path, book, request)
         return [
             source(
                 str(path),
@@ -54,20 +52,57 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
         ]
 
 
-def _looking(path: Path) -> Callable[[str], Look]:
-    """What looks at a sheet of this file. Raises ``InputError`` for what only looks like a workbook."""
+class _Book(Protocol):
+    """A workbook of any format."""
+
+    def names(self, *, visible: bool) -> list[str]:
+        """The names of the sheets that have cells."""
+
+    def sheet(self, name: str) -> tuple[Look, Grid]:
+        """A sheet, parsed, and what is hidden in it."""
+
+
+def _opened(path: Path) -> _Book:
+    """Raises ``InputError`` for what only looks like a workbook."""
     with path.open("rb") as file:
         beginning = file.read(len(_ZIP))
-    if beginning.startswith(_OLE):
-        biff.refuse_giant(path)
-        return partial(biff.look_at, path)
-    if not beginning.startswith(_ZIP):
+    if beginning == _OLE:
+        return biff.open_old(path)
+    if beginning != _ZIP:
         raise _no_workbook(path)
     archive.refuse_bombs(path)
     names = archive.part_names(path)
     if ("content.xml" in names) == ("_rels/.rels" in names):
         raise _no_workbook(path)
-    return opendocument.looks_at(path).__getitem__ if "content.xml" in names else partial(ooxml.look_at, path)
+    look = opendocument.looks_at(path).__getitem__ if "content.xml" in names else partial(ooxml.look_at, path)
+    return _NewWorkbook(path=path, look=look, calamine=_load(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NewWorkbook:
+    """A workbook that is a zip file, through calamine."""
+
+    path: Path
+    look: Callable[[str], Look]
+    calamine: CalamineWorkbook
+
+    def names(self, *, visible: bool) -> list[str]:
+        """The names of the sheets that have cells."""
+        return [
+            each.name
+            for each in self.calamine.sheets_metadata
+            if each.typ == SheetTypeEnum.WorkSheet and (each.visible == SheetVisibleEnum.Visible or not visible)
+        ]
+
+    def sheet(self, name: str) -> tuple[Look, Grid]:
+        """A sheet, unless that would take more memory than there is: calamine would end the process."""
+        look = self.look(name)
+        if look.extent > MOST_CELLS:
+            raise InputError(
+                f"{self.path}: the sheet “{name}” goes on over {look.extent:,} cells, nearly all of them empty",
+                hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
+            )
+        return look, self.calamine.get_sheet_by_name(name)
 
 
 def _no_workbook(path: Path) -> InputError:
@@ -118,7 +153,7 @@ class _Sheet:
     name: str
     look: Look
     changed: int
-    table: CalamineSheet | None
+    grid: Grid | None
 
     def records(self) -> Iterator[Record]:
         """All rows; the blank ones too."""
@@ -131,13 +166,14 @@ class _Sheet:
     def rows(self, phone_column: str | None, header: tuple[str, ...], _: int) -> Iterator[Rows]:
         """All rows that are not blank."""
         with _calamine(self.path):
-            table, self.table = self._parsed(), None
-            yield from rows_of(pieces(table, self.look), self.look, header, _phones(header, phone_column))
+            grid, self.grid = self._parsed(), None
+            yield from rows_of(pieces(grid, self.look), self.look, header, _phones(header, phone_column))
 
-    def _parsed(self) -> CalamineSheet:
-        if self.table and self.path.stat().st_mtime_ns == self.changed:
-            return self.table
-        return _load(self.path).get_sheet_by_name(self.name)
+    def _parsed(self) -> Grid:
+        if self.grid and self.path.stat().st_mtime_ns == self.changed:
+            return self.grid
+        self.look, grid = _opened(self.path).sheet(self.name)
+        return grid
 
 
 def _phones(header: tuple[str, ...], wanted: str | None) -> list[int]:
@@ -145,60 +181,37 @@ def _phones(header: tuple[str, ...], wanted: str | None) -> list[int]:
     return [position for position, name in enumerate(header) if name in names]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Book:
-    path: Path
-    look: Callable[[str], Look]
-    calamine: CalamineWorkbook
-
-    def names(self, *, visible: bool) -> list[str]:
-        """The names of the sheets that have cells."""
-        return [
-            each.name
-            for each in self.calamine.sheets_metadata
-            if each.typ == SheetTypeEnum.WorkSheet and (each.visible == SheetVisibleEnum.Visible or not visible)
-        ]
-
-    def sheet(self, name: str) -> _Sheet:
-        """A sheet, parsed, unless that would take more memory than there is: calamine would end the process."""
-        changed = self.path.stat().st_mtime_ns
-        look = self.look(name)
-        if look.extent > MOST_CELLS:
-            raise InputError(
-                f"{self.path}: the sheet “{name}” goes on over {look.extent:,} cells, nearly all of them empty",
-                hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
-            )
-        table = self.calamine.get_sheet_by_name(name)
-        return _Sheet(path=self.path, name=name, look=look, changed=changed, table=table)
+def _sheet(path: Path, book: _Book, name: str) -> _Sheet:
+    changed = path.stat().st_mtime_ns
+    look, grid = book.sheet(name)
+    return _Sheet(path=path, name=name, look=look, changed=changed, grid=grid)
 
 
-def _named(book: _Book, wanted: str) -> str:
+def _named(path: Path, book: _Book, wanted: str) -> str:
     names = book.names(visible=False)
     for name in names:
         if name.strip().casefold() == wanted.strip().casefold():
             return name
-    raise InputError(f"{book.path} has no sheet “{wanted}”. Its sheets: {_listed(names)}", hint=_SAY_WHICH)
+    raise InputError(f"{path} has no sheet “{wanted}”. Its sheets: {_listed(names)}", hint=_SAY_WHICH)
 
 
-def _chosen(book: _Book, request: Request) -> _Sheet:
+def _chosen(path: Path, book: _Book, request: Request) -> _Sheet:
     visible = book.names(visible=True)
     if len(visible) == 1:
-        return book.sheet(visible[0])
+        return _sheet(path, book, visible[0])
     headers: dict[str, list[str]] = {}
-    last: _Sheet | None = None
+    found: _Sheet | None = None
     for name in visible:
-        sheet = book.sheet(name)
+        sheet = _sheet(path, book, name)
         if header := _header(sheet, request):
             headers[name] = header
-            last = sheet if phone_columns(header) or not last else last
+            found = sheet if phone_columns(header) or not found else found
     telling = [name for name, header in headers.items() if phone_columns(header)]
-    if last and (len(headers) == 1 or len(telling) == 1):
-        return last
+    if found and (len(headers) == 1 or len(telling) == 1):
+        return found
     if not headers:
-        raise InputError(
-            f"{book.path} is empty", hint="Check that it is the right file; --sheet NAME reads a hidden sheet."
-        )
-    raise InputError(f"{book.path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
+        raise InputError(f"{path} is empty", hint="Check that it is the right file; --sheet NAME reads a hidden sheet.")
+    raise InputError(f"{path} has several sheets with rows: {_listed(telling or list(headers))}", hint=_SAY_WHICH)
 
 
 def _header(sheet: _Sheet, request: Request) -> list[str]:
