@@ -128,6 +128,13 @@ def test_a_header_that_is_a_number_is_not_shown() -> None:
     assert not re.search(r"\d{6}", line)
 
 
+def test_a_long_list_of_allowed_values_does_not_hide_the_rows() -> None:
+    fault = Fault(file="a.csv", row=2, column="a", check="isin", reason=f"`x` is not one of {', '.join('ab' * 99)}")
+    (line,) = fault_lines(grouped([fault]), files=1)
+    assert line.endswith("a, b, a, … in 1 row: 2")
+    assert len(line) < 160
+
+
 def test_a_row_counts_once_for_a_kind() -> None:
     twice = faults(("a.csv", "tel", 1)) * 2
     assert [(group.rows, group.first_rows) for group in grouped(twice)] == [(1, (2,))]

@@ -59,6 +59,11 @@ def test_a_bar_shows_rows_rows_a_second_and_the_time_left() -> None:
     assert "10 bad" in screen
 
 
+def test_the_time_left_is_known_although_the_estimate_of_the_rows_moves() -> None:
+    steps = [(at, replace(READING, done=at * 1000, total=100_000 + at % 2)) for at in range(11)]
+    assert "0:01:30" in seen_on_a_terminal(*steps)
+
+
 def test_an_estimate_that_was_too_low_grows_with_the_rows() -> None:
     screen = seen_on_a_terminal((0, replace(READING, done=5, total=10)), (1, replace(READING, done=30, total=10)))
     assert "30/30" in screen
@@ -114,6 +119,11 @@ def test_a_log_gets_a_line_at_the_beginning_and_one_every_half_minute() -> None:
         "people.csv, row 3, “tel”: the number is too short",
         "Reading: 60,000 of about 100,000 rows, 1,000 rows/s, 0:40 left, 6 bad",
     ]
+
+
+def test_the_rows_before_the_first_word_count_too() -> None:
+    first = replace(READING, done=65_536, rejected=3)
+    assert told_to_a_log((2, first), (32, replace(first, done=131_072)))[1].startswith("Reading: 131,072 rows, 4,096 ")
 
 
 def test_a_log_says_no_time_left_when_the_total_is_not_known() -> None:

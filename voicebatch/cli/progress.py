@@ -54,9 +54,10 @@ def bar(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterat
                 drawn.reset(task, total=None)
             for line in faults.new(now) if pace.seconds > _SECONDS_AT_ONCE else ():
                 drawn.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
-            total = max(now.total, now.done) or None if now.total else None
-            drawn.update(task, description=_TITLES[now.stage], completed=now.done, total=total,
-                         speed=pace.words(now), note=_note(now))  # fmt: skip
+            # Not by update(): with each new total it would forget how fast the work goes.
+            drawn.tasks[0].total = max(now.total, now.done) if now.total else None
+            title, speed = _TITLES[now.stage], pace.words(now)
+            drawn.update(task, description=title, completed=now.done, speed=speed, note=_note(now))
 
         yield show
 
@@ -75,25 +76,27 @@ class Lines:
         if not begins and self._clock() - self._told_at < _SECONDS_BETWEEN_LINES:
             return
         self._told_at = self._clock()
-        words = ", ".join(filter(None, [*self._rows(now, begins=begins), _note(now)]))
+        words = ", ".join(filter(None, self._words(now, begins=begins)))
         self._tell(f"{_TITLES[now.stage]}{f': {words}' if words else ' …'}")
         for line in () if begins else self._faults.new(now):
             self._tell(line)
 
-    def _rows(self, now: Progress, *, begins: bool) -> Iterator[str]:
-        if begins or now.stage != "reading":
-            return
-        yield f"{now.done:,}{f' of about {now.total:,}' if now.total else ''} rows"
-        yield self._pace.words(now)
-        yield self._pace.left(now)
+    def _words(self, now: Progress, *, begins: bool) -> Iterator[str]:
+        if now.stage == "reading":
+            if begins:
+                return
+            yield f"{now.done:,}{f' of about {now.total:,}' if now.total else ''} rows"
+            yield self._pace.words(now)
+            yield self._pace.left(now)
+        yield _note(now)
 
 
 class _Pace:
-    """How fast a stage goes, on average since it began."""
+    """How fast a stage goes, on average since it began: the first when this was made, before it says anything."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._stage, self._began, self._done = "", 0.0, 0
+        self._stage, self._began, self._done = "", clock(), 0
 
     @property
     def seconds(self) -> float:
@@ -104,7 +107,9 @@ class _Pace:
         """Whether this is a new stage; the time runs from here."""
         if now.stage == self._stage:
             return False
-        self._stage, self._began, self._done = now.stage, self._clock(), now.done
+        if self._stage:
+            self._began, self._done = self._clock(), now.done
+        self._stage = now.stage
         return True
 
     def words(self, now: Progress) -> str:
@@ -135,7 +140,7 @@ class _FirstFaults:
         if not now.first_faults:
             return
         from voicebatch.headers import listed
-        from voicebatch.pipeline.grouping import sentence
+        from voicebatch.pipeline.grouping import sentence, shortened
 
         for fault in now.first_faults:
             what = sentence(fault)
@@ -143,7 +148,7 @@ class _FirstFaults:
             if kind not in self._told and len(self._told) < _FIRST_FAULTS:
                 self._told.add(kind)
                 column = f", {listed([fault.column])}" if fault.column else ""
-                yield f"{fault.file}, row {fault.row}{column}: {what}"
+                yield f"{fault.file}, row {fault.row}{column}: {shortened(what)}"
 
 
 def _note(now: Progress) -> str:

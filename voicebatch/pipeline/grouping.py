@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,7 @@ from voicebatch.validation.checks import CHECKS
 from voicebatch.validation.rules import PHONE_NUMBER
 
 _SHOWN_ROWS: Final = 5
+_LONGEST: Final = 120  # characters of a sentence on the screen
 _CELL: Final = re.compile(r"""^(?:`.*`|'.*'|".*")(?= (?:is|does) )""", re.DOTALL)
 _GENERAL: Final = tuple(
     (re.compile(pattern, re.DOTALL), sentence)
@@ -45,8 +47,8 @@ class FaultGroup:
         """The sentence with the rows in it; advice stays behind them."""
         what, colon, advice = self.sentence.partition(": ")
         if not colon or self.check in _OF_A_SCHEMA:
-            return f"{self.sentence} in {rows}"
-        return f"{what} in {rows} ({advice})"
+            return f"{shortened(self.sentence)} in {rows}"
+        return f"{shortened(what)} in {rows} ({shortened(advice)})"
 
 
 @dataclass(slots=True)
@@ -74,6 +76,11 @@ def grouped(faults: Iterable[Fault]) -> tuple[FaultGroup, ...]:
         FaultGroup(file=file, column=column, check=check, sentence=said, rows=seen.rows, first_rows=tuple(seen.first))
         for (file, column, check, said), seen in ordered
     )
+
+
+def shortened(text: str) -> str:
+    """The text on one line, and not for ever: a list of allowed values may be long."""
+    return textwrap.shorten(text, _LONGEST, placeholder=" …")
 
 
 def sentence(fault: Fault) -> str:
