@@ -64,12 +64,6 @@ def test_a_message_that_nobody_hears_any_more_makes_no_request() -> None:
     assert [grouping.members(request).tolist() for request in range(len(grouping))] == [[0, 1], [2]]
 
 
-@pytest.mark.parametrize("count", [100_000])
-def test_positions_are_64_bit_whatever_the_codes_are(count: int) -> None:
-    grouping = group(np.zeros(count, dtype=np.int32), batch_size=500)
-    assert grouping.order.dtype == grouping.starts.dtype == np.int64
-
-
 # Regrouping
 
 PEOPLE: Final = tuple(f"+336{serial:08}" for serial in range(12345670, 12345690))

@@ -38,7 +38,12 @@ def test_every_row_has_its_text_or_its_error_whoever_renders_it(renderer: Render
 
 def test_other_processes_did_their_share(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     here: list[Row] = []
-    monkeypatch.setattr(Renderer, "_rendered_here", lambda _, rows: here.extend(rows) or [])
+
+    def nothing(_: Renderer, rows: list[Row]) -> list[rendering.Rendered]:
+        here.extend(rows)
+        return []
+
+    monkeypatch.setattr(Renderer, "_rendered_here", nothing)
     assert len(renderer.render(ROWS)) == len(ROWS) - len(here)
     assert 0 < len(here) <= len(ROWS) // 3 + 1
 

@@ -32,10 +32,10 @@ from voicebatch.models import (
 )
 from voicebatch.pipeline.running import summarise
 from voicebatch.reports import manifest
-from voicebatch.reports.cells import csv_text, harmless, make_folder, write_csv
+from voicebatch.reports.cells import csv_bytes, harmless, make_folder, write_csv
 from voicebatch.reports.country import COLUMNS, country_totals, write_country_report
 from voicebatch.reports.recipients import Lines, write_recipients
-from voicebatch.reports.rejected import RejectedRow, rejected_csv
+from voicebatch.reports.rejected import RejectedRows, rejected_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def test_a_formula_gets_an_apostrophe(text: str) -> None:
 
 @given(st.lists(st.lists(cells, min_size=2, max_size=2), max_size=8))
 def test_what_is_written_is_read_again(lines: list[list[str]]) -> None:
-    text = csv_text(["a", "b"], lines)
+    text = csv_bytes(["a", "b"], lines).decode()
     assert table(text) == [["a", "b"], *([harmless(cell) for cell in line] for line in lines)]
 
 
@@ -256,40 +256,45 @@ def test_recipients_have_a_line_for_every_row(tmp_path: Path) -> None:
 # Rejected rows
 
 
-def fault(file: str, row: int, column: str, reason: str) -> Fault:
-    return Fault(file=file, row=row, column=column, check="check", reason=reason)
+def rejected(file: str, rows: list[dict[str, str | None]], faults: list[tuple[int, str, str]]) -> RejectedRows:
+    told = [Fault(file=file, row=row, column=column, check="check", reason=reason) for row, column, reason in faults]
+    return RejectedRows(cells=pa.Table.from_pylist(rows), faults=told)
 
 
 def test_a_row_with_several_faults_has_a_line_for_each() -> None:
-    rows = [RejectedRow(file="a.csv", row=3, cells={"phone": "06", "name": None})]
-    faults = [fault("a.csv", 3, "phone", "too short"), fault("a.csv", 3, "name", "missing")]
-    assert table(rejected_csv(["phone", "name"], rows, faults).decode()) == [
+    rows: list[dict[str, str | None]] = [{"phone": "06", "name": None}, {"phone": "07", "name": "Zoé"}]
+    one = rejected("a.csv", rows, [(3, "phone", "too short"), (3, "name", "missing"), (9, "phone", "too short")])
+    assert table(rejected_csv(["phone", "name"], [one]).decode()) == [
         ["phone", "name", "file", "row", "column", "check", "reason"],
         ["06", "", "a.csv", "3", "phone", "check", "too short"],
         ["06", "", "a.csv", "3", "name", "check", "missing"],
+        ["07", "Zoé", "a.csv", "9", "phone", "check", "too short"],
     ]
 
 
 def test_files_with_other_headers_leave_the_cells_that_they_lack_empty() -> None:
-    rows = [
-        RejectedRow(file="a.csv", row=2, cells={"phone": "1"}),
-        RejectedRow(file="b.csv", row=2, cells={"tel": "2"}),
-    ]
-    faults = [fault("b.csv", 2, "tel", "bad"), fault("a.csv", 2, "phone", "bad")]
-    lines = table(rejected_csv(["phone", "tel"], rows, faults).decode())
+    one = rejected("a.csv", [{"phone": "1"}], [(2, "phone", "bad")])
+    other = rejected("b.csv", [{"tel": "2"}], [(2, "tel", "bad")])
+    lines = table(rejected_csv(["phone", "tel"], [one, other]).decode())
     assert [line[:3] for line in lines[1:]] == [["1", "", "a.csv"], ["", "2", "b.csv"]]
 
 
+def test_one_file_given_twice_has_its_rows_back_twice() -> None:
+    one = rejected("a.csv", [{"phone": "1"}], [(2, "phone", "bad")])
+    lines = table(rejected_csv(["phone"], [one, one]).decode())
+    assert lines[1:] == [["1", "a.csv", "2", "phone", "check", "bad"]] * 2
+
+
 def test_a_users_own_columns_named_file_and_row_stay_before_the_last_five() -> None:
-    rows = [RejectedRow(file="a.csv", row=2, cells={"file": "mine", "row": "own", "reason": "why"})]
-    header, line = table(rejected_csv(["file", "row", "reason"], rows, [fault("a.csv", 2, "row", "bad")]).decode())
+    one = rejected("a.csv", [{"file": "mine", "row": "own", "reason": "why"}], [(2, "row", "bad")])
+    header, line = table(rejected_csv(["file", "row", "reason"], [one]).decode())
     assert header == ["file", "row", "reason", "file", "row", "column", "check", "reason"]
     assert line == ["mine", "own", "why", "a.csv", "2", "row", "check", "bad"]
 
 
 def test_a_rejected_cell_that_is_a_formula_is_harmless() -> None:
-    rows = [RejectedRow(file="a.csv", row=2, cells={"=phone": "=1+1"})]
-    header, line = table(rejected_csv(["=phone"], rows, [fault("a.csv", 2, "=phone", "bad")]).decode())
+    one = rejected("a.csv", [{"=phone": "=1+1"}], [(2, "=phone", "bad")])
+    header, line = table(rejected_csv(["=phone"], [one]).decode())
     assert (header[0], line[0], line[3]) == ("'=phone", "'=1+1", "'=phone")
 
 

@@ -22,13 +22,13 @@ class Grouping:
     ``starts`` has one more entry than there are requests.
     """
 
-    order: NDArray[np.int64]
+    order: NDArray[np.int32]
     starts: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def members(self, request: int) -> NDArray[np.int64]:
+    def members(self, request: int) -> NDArray[np.int32]:
         """Positions of one request's recipients, in the order of the rows."""
         return self.order[self.starts[request] : self.starts[request + 1]]
 
@@ -41,14 +41,14 @@ def group(messages: NDArray[np.int32], *, batch_size: int) -> Grouping:
     """
     import numpy as np
 
-    order = np.argsort(messages, kind="stable")
+    order = np.argsort(messages, kind="stable").astype(np.int32)
     sizes = np.bincount(messages) if len(messages) else np.zeros(0, dtype=np.int64)
     starts = [0]
     for size in sizes[sizes > 0]:
         first, end = starts[-1], starts[-1] + int(size)
         starts.extend(range(first + batch_size, end, batch_size))
         starts.append(end)
-    return Grouping(order=order.astype(np.int64), starts=np.array(starts, dtype=np.int64))
+    return Grouping(order=order, starts=np.array(starts, dtype=np.int64))
 
 
 LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .\-/\u00a0\u202f]?\d){5,}")

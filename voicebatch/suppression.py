@@ -1,73 +1,82 @@
 """Finds the recipients who must not be called: twice in the file, on an opt-out list, or called already.
 
-Numbers are E.164 digits as 64-bit integers, messages are codes: two columns of one table, compared as a pair.
+Numbers are E.164 digits as 64-bit integers, messages are codes: two columns of one table, of whose rows those count
+that are ``among`` (a mask). There may be ten million: few of them are found, and only those are looked at closely.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.int64]
     Codes = NDArray[np.int32]
-
+    Mask = NDArray[np.bool_]
 
 _PAIR: Final = ["message", "number"]
+_AT_ONCE: Final = 1 << 20  # rows
 
 
-def first_of_same(messages: Codes, numbers: Numbers) -> Numbers:
-    """For every recipient the position of the first with the same message and number: itself if it is the first."""
-    import numpy as np
+class Found(NamedTuple):
+    """The positions of recipients, in order, and beside each what it was found by."""
 
-    firsts = _positions(len(numbers))
-    some = _not_alone(numbers)
+    positions: Numbers
+    by: Numbers
+
+
+def repeated(messages: Codes, numbers: Numbers, among: Mask) -> Found:
+    """Who has the same message and number as somebody before, by the position of the first of them."""
+    some = _having(numbers, among, _not_alone(numbers[among]))
     order = some[np.lexsort((messages[some], numbers[some]))]  # stable: of the same, the first in the file comes first
     is_new = np.ones(len(order), np.bool_)
     is_new[1:] = (np.diff(numbers[order]) != 0) | (np.diff(messages[order]) != 0)
-    firsts[order] = order[np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))]
-    return firsts
+    firsts = order[np.maximum.accumulate(np.where(is_new, np.arange(len(order)), 0))]
+    positions = order[~is_new]
+    in_order = np.argsort(positions)
+    return Found(positions[in_order], firsts[~is_new][in_order])
+
+
+def already_contacted(messages: Codes, numbers: Numbers, among: Mask, contacts: pd.DataFrame) -> Found:
+    """Whose message and number is in ``contacts``, by the position there; of equal pairs the first counts.
+
+    ``contacts`` has the columns ``message`` (the same codes) and ``number``.
+    """
+    import pandas as pd
+
+    positions = _having(numbers, among, np.unique(contacts["number"].to_numpy()))
+    known = contacts[_PAIR].drop_duplicates()
+    known = known.assign(contact=known.index)
+    pairs = pd.DataFrame({"message": messages[positions], "number": numbers[positions]})
+    contact = pairs.merge(known, how="left", on=_PAIR)["contact"].fillna(-1).to_numpy().astype("int64")
+    return Found(positions[contact >= 0], contact[contact >= 0])
+
+
+def listed(numbers: Numbers, among: Mask, opt_outs: Numbers) -> Found:
+    """Whose number is among ``opt_outs``, by the position there; of equal numbers the first counts."""
+    known, firsts = np.unique(opt_outs, return_index=True)
+    positions = _having(numbers, among, known)
+    return Found(positions, firsts[np.searchsorted(known, numbers[positions])])
 
 
 def _not_alone(numbers: Numbers) -> Numbers:
-    """The positions of numbers that stand more than once: few, in most files."""
-    import numpy as np
-
-    ordered = np.sort(numbers)
-    again = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    return np.flatnonzero(np.isin(numbers, again))
+    """The numbers that stand more than once, in order: few, in most files. Sorts what it is given."""
+    numbers.sort()
+    return np.unique(numbers[1:][numbers[1:] == numbers[:-1]])
 
 
-def already_contacted(messages: Codes, numbers: Numbers, contacts: pd.DataFrame) -> Numbers:
-    """For every recipient the position in ``contacts`` of its own pair, or -1.
-
-    ``contacts`` has the columns ``message`` (the same codes) and ``number``; of equal pairs the first counts.
-    """
-    known = contacts[_PAIR].drop_duplicates()
-    known = known.assign(contact=known.index)
-    found = _pairs(messages, numbers).merge(known, how="left", on=_PAIR)
-    return found["contact"].fillna(-1).to_numpy().astype("int64")
+def _having(numbers: Numbers, among: Mask, known: Numbers) -> Numbers:
+    """The positions of those that have one of the known numbers, which are in order."""
+    return np.concatenate([np.zeros(0, np.int64), *_pieces(numbers, among, known)])
 
 
-def listed(numbers: Numbers, opt_outs: Numbers) -> Numbers:
-    """For every recipient the position of its number in ``opt_outs``, or -1; of equal numbers the first counts."""
-    import pandas as pd
-
-    first_entries = pd.Series(_positions(len(opt_outs)), index=opt_outs)
-    first_entries = first_entries[~first_entries.index.duplicated()]
-    return first_entries.reindex(numbers, fill_value=-1).to_numpy()
-
-
-def _pairs(messages: Codes, numbers: Numbers) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({"message": messages, "number": numbers, "position": _positions(len(numbers))})
-
-
-def _positions(count: int) -> Numbers:
-    import numpy as np
-
-    return np.arange(count, dtype=np.int64)
+def _pieces(numbers: Numbers, among: Mask, known: Numbers) -> Iterator[Numbers]:
+    for start in range(0, len(numbers) if len(known) else 0, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        places = np.searchsorted(known, numbers[part]).clip(max=len(known) - 1)
+        yield start + np.flatnonzero(among[part] & (known[places] == numbers[part]))

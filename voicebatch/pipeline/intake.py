@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from voicebatch.models import Fault, Progress
 from voicebatch.pipeline.messages import NO_MESSAGE, NO_MESSAGES, Messages
 from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.writing import MessageWriter, TableWriter
-from voicebatch.reports.rejected import RejectedRow
+from voicebatch.reports.rejected import RejectedRows
 from voicebatch.settings import InputOptions
 from voicebatch.validation import Rules, Schema, Validator
 
@@ -50,26 +50,34 @@ class InputFile:
 class Intake:
     """The input as columns: one entry for every row, in the order of the files and of their rows.
 
-    ``file`` is a position in ``files``, ``number`` the E.164 digits (0: none), ``message`` a position in ``messages``
-    (-1: none), counted by first appearance. A row with a fault is rejected; a ``hidden`` one has neither fault nor
-    message.
+    ``starts`` says where each of ``files`` begins, ``number`` holds the E.164 digits (0: none), ``message`` a position
+    in ``messages`` (-1: none), counted by first appearance. A row with a fault is rejected; a ``hidden`` one has
+    neither fault nor message.
     """
 
     files: tuple[InputFile, ...]
-    file: NDArray[np.int32]
-    row: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    row: NDArray[np.int32]
     number: NDArray[np.int64]
     message: NDArray[np.int32]
     rejected: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
     messages: Messages
     faults: tuple[Fault, ...]
-    rejected_rows: tuple[RejectedRow, ...]
+    rejected_rows: tuple[RejectedRows, ...]
 
     @property
     def headers(self) -> tuple[str, ...]:
         """The union of the files' headers, in their order."""
         return tuple(dict.fromkeys(header for file in self.files for header in file.header))
+
+    def files_of(self, positions: Sequence[int]) -> NDArray[np.int64]:
+        """Of each of these rows the position of its file."""
+        return np.searchsorted(self.starts, positions, side="right") - 1
+
+    def file_of(self, position: int | np.integer[Any]) -> InputFile:
+        """The file of one row."""
+        return self.files[int(self.files_of([int(position)])[0])]
 
 
 def take_in(
@@ -112,10 +120,11 @@ class _Taken:
     sha256: str
     phone_column: str
     hidden_rows: frozenset[int]
-    row: list[NDArray[np.int64]] = field(default_factory=list)
+    row: list[NDArray[np.int32]] = field(default_factory=list)
     number: list[NDArray[np.int64]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    rejected_rows: list[RejectedRow] = field(default_factory=list)
+    rejected_rows: list[tuple[NDArray[np.int64], Any]] = field(default_factory=list)
+    rows: int = 0
     rejected: int = 0
 
 
@@ -171,8 +180,7 @@ class _Desk:
 
     def _tell(self, share: float) -> None:
         """How far it is, as if the sources to come had no rows."""
-        done, now = sum(sum(map(len, one.row)) for one in self.taken), self.taken[-1]
-        here = sum(map(len, now.row))
+        done, here = sum(one.rows for one in self.taken), self.taken[-1].rows
         progress = Progress(
             stage="reading",
             done=done,
@@ -228,11 +236,12 @@ def _take_rows(taken: _Taken, read: _Read, validator: Validator, writing: TableW
         keys, missing = writing.write(rows.numbers, rows.cells, good, read.texts)
         faults += missing
     bad = {fault.row for fault in faults}
-    taken.row.append(rows.numbers)
+    taken.rows += len(rows.numbers)
+    taken.row.append(rows.numbers.astype(np.int32))
     taken.number.append(read.digits)
     taken.faults += faults
     taken.rejected += len(bad)
-    taken.rejected_rows += _rejected_rows(file, rows, bad)
+    _keep_rejected(taken, rows, bad)
     return keys
 
 
@@ -255,43 +264,62 @@ def _take_late_faults(taken: _Taken, faults: Sequence[Fault]) -> None:
     taken.faults += faults
     if late:
         for rows in taken.source.batches():
-            taken.rejected_rows += _rejected_rows(taken.source.name, rows, late)
+            _keep_rejected(taken, rows, late)
 
 
-def _rejected_rows(file: str, rows: readers.Rows, wanted: set[int]) -> list[RejectedRow]:
-    if not wanted:
-        return []
-    mask = np.isin(rows.numbers, list(wanted))
-    lines: list[Mapping[str, str | None]] = rows.cells.filter(pa.array(mask)).to_pylist()
-    return [
-        RejectedRow(file=file, row=int(row), cells=cells) for row, cells in zip(rows.numbers[mask], lines, strict=True)
-    ]
+def _keep_rejected(taken: _Taken, rows: readers.Rows, wanted: set[int]) -> None:
+    if wanted:
+        mask = np.isin(rows.numbers, list(wanted))
+        taken.rejected_rows.append((rows.numbers[mask], rows.cells.filter(pa.array(mask))))
+
+
+def _rejected_rows(taken: _Taken) -> Iterator[RejectedRows]:
+    """The bad rows of a source in their order: those of late faults came last."""
+    if taken.rejected_rows:
+        numbers = np.concatenate([numbers for numbers, _ in taken.rejected_rows])
+        order = np.argsort(numbers)
+        cells = pa.Table.from_batches([cells for _, cells in taken.rejected_rows]).take(pa.array(order))
+        yield RejectedRows(cells=cells, faults=taken.faults)
 
 
 def _joined(taken: Sequence[_Taken], writer: MessageWriter | None) -> Intake:
-    row = [_concatenated(one.row, np.int64) for one in taken]
-    rejected = [np.isin(numbers, [fault.row for fault in one.faults]) for numbers, one in zip(row, taken, strict=True)]
-    hidden = [np.isin(numbers, [*one.hidden_rows]) for numbers, one in zip(row, taken, strict=True)]
+    files, sizes = tuple(_input_file(one) for one in taken), [one.rows for one in taken]
+    starts = np.cumsum([0, *sizes])
+    row = _gathered([one.row for one in taken], sum(sizes), np.int32)
+    rejected, hidden = np.zeros(len(row), np.bool_), np.zeros(len(row), np.bool_)
+    for one, start, end in zip(taken, starts, starts[1:], strict=False):
+        one.faults.sort(key=lambda fault: fault.row)
+        rejected[start:end] = np.isin(row[start:end], [fault.row for fault in one.faults])
+        hidden[start:end] = np.isin(row[start:end], [*one.hidden_rows])
     if writer:
         message, messages = writer.book.finish()
     else:
-        message, messages = np.full(sum(map(len, row)), NO_MESSAGE, np.int32), NO_MESSAGES
+        message, messages = np.full(len(row), NO_MESSAGE, np.int32), NO_MESSAGES
     return Intake(
-        files=tuple(_input_file(one) for one in taken),
-        file=np.repeat(np.arange(len(taken), dtype=np.int32), [len(numbers) for numbers in row]),
-        row=_concatenated(row, np.int64),
-        number=_concatenated([part for one in taken for part in one.number], np.int64),
+        files=files,
+        starts=starts[:-1],
+        row=row,
+        number=_gathered([one.number for one in taken], len(row), np.int64),
         message=message,
-        rejected=_concatenated(rejected, np.bool_),
-        hidden=_concatenated(hidden, np.bool_),
+        rejected=rejected,
+        hidden=hidden,
         messages=messages,
-        faults=tuple(fault for one in taken for fault in sorted(one.faults, key=lambda fault: fault.row)),
-        rejected_rows=tuple(line for one in taken for line in sorted(one.rejected_rows, key=lambda line: line.row)),
+        faults=tuple(fault for one in taken for fault in one.faults),
+        rejected_rows=tuple(rows for one in taken for rows in _rejected_rows(one)),
     )
 
 
-def _concatenated(parts: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
+def _gathered(parts: Iterable[list[NDArray[Any]]], length: int, kind: type) -> NDArray[Any]:
+    """The parts as one, each given free when it is copied: there may not be room for all of them twice."""
+    whole: NDArray[Any] = np.empty(length, dtype=kind)
+    at = 0
+    for some in parts:
+        some.reverse()
+        while some:
+            part = some.pop()
+            whole[at : at + len(part)] = part
+            at += len(part)
+    return whole
 
 
 def _input_file(taken: _Taken) -> InputFile:
@@ -301,5 +329,5 @@ def _input_file(taken: _Taken) -> InputFile:
         form=taken.source.form,
         header=taken.source.header,
         phone_column=taken.phone_column,
-        rows=sum(len(numbers) for numbers in taken.row),
+        rows=taken.rows,
     )

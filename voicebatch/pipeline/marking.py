@@ -60,39 +60,35 @@ class Marks:
     def suppress_listed(self, lists: Sequence[OptOutList]) -> None:
         """Numbers on an opt-out list."""
         for opt_outs in lists:
-            queued = self._queued()
-            found = suppression.listed(self._intake.number[queued], opt_outs.numbers)
-            hit = found >= 0
-            self._suppress("on an opt-out list", queued[hit], map(opt_outs.reason, found[hit]))
+            found = suppression.listed(self._intake.number, self._is_queued(), opt_outs.numbers)
+            self._suppress("on an opt-out list", found.positions, map(opt_outs.reason, found.by))
 
     def suppress_duplicates(self) -> None:
         """The same number and the same message twice: the first is kept."""
-        queued = self._queued()
-        firsts = suppression.first_of_same(self._intake.message[queued], self._intake.number[queued])
-        repeated = np.flatnonzero(firsts != np.arange(len(queued)))
-        reasons = (f"the same number and message as {self._place(queued[firsts[at]])}" for at in repeated)
-        self._suppress("twice in the file", queued[repeated], reasons)
+        found = suppression.repeated(self._intake.message, self._intake.number, self._is_queued())
+        reasons = (f"the same number and message as {self._place(first)}" for first in found.by)
+        self._suppress("twice in the file", found.positions, reasons)
 
     def suppress_contacted(self, ledger: Ledger, run_id: str, *, since: datetime, sandbox: bool) -> None:
         """Numbers that another run has sent the same message since then, or has queued for it."""
         contacts = self._contacts(ledger, run_id, since, sandbox=sandbox)
-        queued = self._queued()
-        found = suppression.already_contacted(self._intake.message[queued], self._intake.number[queued], contacts)
-        hit = found >= 0
-        reasons = (str(contacts["reason"][entry]) for entry in found[hit])
-        self._suppress("already sent or queued", queued[hit], reasons)
+        intake = self._intake
+        found = suppression.already_contacted(intake.message, intake.number, self._is_queued(), contacts)
+        reasons = (str(contacts["reason"][entry]) for entry in found.by)
+        self._suppress("already sent or queued", found.positions, reasons)
 
     def suppress_beyond(self, limit: int | None) -> None:
         """Whoever comes after the first ``limit`` recipients."""
         beyond_limit = "beyond --limit"
         if limit is not None:
-            beyond = self._queued()[limit:]
+            beyond = np.flatnonzero(self._is_queued())[limit:]
             self._suppress(beyond_limit, beyond, (beyond_limit for _ in beyond))
 
     def _contacts(self, ledger: Ledger, run_id: str, since: datetime, *, sandbox: bool) -> pd.DataFrame:
         import pandas as pd
 
-        codes = {message.id: code for code, message in enumerate(self._intake.messages)}
+        messages = self._intake.messages
+        codes = {each: code for code, each in enumerate(messages.ids(np.arange(len(messages), dtype=np.int32)))}
         lines = [
             (
                 codes[contact.message_id],
@@ -106,8 +102,8 @@ class Marks:
         frame = pd.DataFrame(lines, columns=["message", "number", "reason"])
         return frame.astype({"message": "int32", "number": "int64"})
 
-    def _queued(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.statuses == _QUEUED)
+    def _is_queued(self) -> NDArray[np.bool_]:
+        return np.equal(self.statuses, _QUEUED)
 
     def _suppress(self, kind: str, positions: NDArray[np.int64], reasons: Iterable[str]) -> None:
         self.suppressed[kind] += len(positions)
@@ -118,9 +114,9 @@ class Marks:
         self.reasons.update(zip(positions.tolist(), reasons, strict=True))
 
     def _sentence(self, sentences: Mapping[tuple[str, int], Sequence[str]], at: np.integer[Any]) -> str:
-        file = self._intake.files[self._intake.file[at]].name
+        file = self._intake.file_of(at).name
         return "; ".join(dict.fromkeys(sentences[file, int(self._intake.row[at])]))
 
     def _place(self, at: int) -> str:
-        row, file = self._intake.row[at], self._intake.files[self._intake.file[at]].name
+        row, file = self._intake.row[at], self._intake.file_of(at).name
         return f"row {row}" if len(self._intake.files) == 1 else f"row {row} of {file}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -32,7 +32,7 @@ from voicebatch.models import (
 )
 from voicebatch.pacing import Usage, earliest_finish
 from voicebatch.pipeline.marking import STATUSES
-from voicebatch.pipeline.numbers import by_calling_code, e164_texts
+from voicebatch.pipeline.numbers import by_calling_code, count_by_calling_code, e164_texts
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pricing import Prices
 from voicebatch.reports.recipients import Lines
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from voicebatch.pipeline.intake import Intake
 
 RUN_ID_LENGTH: Final = 12
-_REQUESTS_AT_ONCE: Final = 1 << 13
+_REQUESTS_AT_ONCE: Final = 1 << 11
 _STATUS: Final = RowLine._fields.index("status")
 
 
@@ -103,12 +103,15 @@ class Plan:
         return RowCounts(total=len(self.statuses), **dict(zip(map(str, STATUSES), tally, strict=True)))
 
     @cached_property
-    def _queued(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.statuses == STATUSES.index(RowStatus.QUEUED))
-
-    @cached_property
     def _grouping(self) -> batching.Grouping:
-        return batching.group(self.intake.message[self._queued], batch_size=self.batch_size)
+        """The requests, of rows by their positions in the input."""
+        queued = np.flatnonzero(self._is_queued).astype(np.int32)
+        grouping = batching.group(self.intake.message[queued], batch_size=self.batch_size)
+        return replace(grouping, order=queued[grouping.order])
+
+    @property
+    def _is_queued(self) -> NDArray[np.bool_]:
+        return np.equal(self.statuses, STATUSES.index(RowStatus.QUEUED))
 
     @cached_property
     def _batch_ids(self) -> Any:
@@ -117,7 +120,7 @@ class Plan:
     @cached_property
     def messages_by_code(self) -> Mapping[str, int]:
         """How many people would be called, by calling code."""
-        return by_calling_code(e164_texts(self.intake.number[self._queued]))
+        return count_by_calling_code(self.intake.number, self._is_queued)
 
     @cached_property
     def estimate(self) -> Decimal | None:
@@ -154,7 +157,7 @@ class Plan:
 
     def _requests(self) -> Iterator[_Requests]:
         """The same as columns, some at a time."""
-        order, starts = self._queued[self._grouping.order], self._grouping.starts
+        order, starts = self._grouping.order, self._grouping.starts
         for first in range(0, len(self), _REQUESTS_AT_ONCE):
             some = starts[first : first + _REQUESTS_AT_ONCE + 1]
             rows = order[some[0] : some[-1]]
@@ -173,7 +176,7 @@ class Plan:
             request = requests[part]
             nothing = pa.nulls(len(rows), pa.string())
             yield Lines(
-                file=pa.array(self.intake.file[part]),
+                file=pa.array(self.intake.files_of(range(start, start + len(rows)))),
                 row=rows,
                 phone=e164_texts(self.intake.number[part]),
                 status=statuses.take(pa.array(self.statuses[part])),
@@ -228,7 +231,7 @@ class Plan:
 
     def rejected_csv(self) -> bytes:
         """The content of ``rejected.csv``."""
-        return rejected_csv(self.intake.headers, self.intake.rejected_rows, self.intake.faults)
+        return rejected_csv(self.intake.headers, self.intake.rejected_rows)
 
     def new_run(self, *, base_url: str) -> NewRun:
         """The plan as the ledger takes it; ``base_url`` is where ``resume`` will go on."""
@@ -268,7 +271,7 @@ class Plan:
         """The ordinal of every row's request, -1 for a row that is in none."""
         requests = np.full(len(self.statuses), -1, dtype=np.int32)
         ordinals = np.arange(len(self), dtype=np.int32)
-        requests[self._queued[self._grouping.order]] = np.repeat(ordinals, np.diff(self._grouping.starts))
+        requests[self._grouping.order] = np.repeat(ordinals, np.diff(self._grouping.starts))
         return requests
 
 

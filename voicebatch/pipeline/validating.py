@@ -48,7 +48,7 @@ def validate(
     intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=None, on_progress=on_progress)
     folder = out / f"validate-{digest([readers.sha256(path) for path in files])[:12]}"
     make_folder(folder)
-    write_bytes(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows, intake.faults))
+    write_bytes(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows))
     rejected = int(np.count_nonzero(intake.rejected))
     counts = RowCounts(total=len(intake.row), rejected=rejected)
     return Validation(

@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,13 +31,15 @@ def harmless(text: str) -> str:
     return f"'{text}"
 
 
-def csv_text(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """RFC 4180: commas, CRLF, quotes where needed; ``None`` is an empty cell."""
-    buffer = StringIO(newline="")
-    writer = csv.writer(buffer)
-    writer.writerow([harmless(name) for name in header])
-    writer.writerows(harmless_line(line) for line in lines)
-    return buffer.getvalue()
+def csv_bytes(header: Sequence[str], lines: Iterable[Sequence[object]]) -> bytes:
+    """RFC 4180 in UTF-8: commas, CRLF, quotes where needed; ``None`` is an empty cell."""
+    content = BytesIO()
+    with TextIOWrapper(content, encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([harmless(name) for name in header])
+        writer.writerows(harmless_line(line) for line in lines)
+        file.flush()
+        return content.getvalue()
 
 
 def partial_of(path: Path) -> Path:
@@ -62,7 +64,7 @@ def write_columns(path: Path, header: Sequence[str], blocks: Iterable[Sequence[A
     """
     partial = partial_of(path)
     with partial.open("wb") as file:
-        file.write(csv_text(header, ()).encode())
+        file.write(csv_bytes(header, ()))
         for columns in blocks:
             file.write(_lines(columns))
     partial.replace(path)
