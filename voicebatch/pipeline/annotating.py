@@ -22,6 +22,7 @@ from voicebatch.settings import InputOptions
 
 _LOG: Final = logging.getLogger(__name__)
 _WORKBOOKS: Final = (".xlsx", ".xlsm")
+_TEXTS: Final = (".csv", ".tsv", ".txt")
 
 
 def annotate(
@@ -85,7 +86,7 @@ def _copies(source: readers.Source, faults: Sequence[Fault], copy: Path) -> Iter
             width=len(source.header),
             reasons=reasons_of(faults),
         )
-        yield copy, path.suffix
+        yield copy, path.suffix if path.suffix.lower() in _TEXTS else _TEXTS[0]
         return
     with contextlib.suppress(NotMarkable):
         if origin.sheet:
