@@ -84,6 +84,37 @@ SPELLINGS = [
     "Tel. 06 12 34 56 78",
     "Tél. : 06 12 34 56 78",
     "te\u0301l: 06 12 34 56 78",
+    "Tél. portable : 06 12 34 56 78",
+    "Tel. mobile: 06 12 34 56 78",
+    "Telefon: 06 12 34 56 78",
+    "Teléfono: 06 12 34 56 78",
+    "Telefono 06 12 34 56 78",
+    "Telefoon 06 12 34 56 78",
+    "Handy 06 12 34 56 78",
+    "Cell. 06 12 34 56 78",
+    "Móvil: 06 12 34 56 78",
+    "WhatsApp +33 6 12 34 56 78",
+    "sms:0612345678",
+    "P: 06 12 34 56 78",
+    "N° 06 12 34 56 78",
+    '="0612345678"',
+    '="06 12 34 56 78"',
+    '"0612345678"',
+    "« 06 12 34 56 78 »",
+    "<0612345678>",
+    "(33) 6 12 34 56 78",
+    "(0033) 6 12 34 56 78",
+    "+33 06 12 34 56 78",
+    "003306 12 34 56 78",
+    "+33-(0)6-12-34-56-78",
+    "+33/6/12/34/56/78",
+    "06 12345678",
+    "06.12345678",
+    "06 - 12 - 34 - 56 - 78",
+    "0612 34 56 78",
+    "0612-34-56 78",
+    "6.12.34.56.78",
+    "612.345.678",
     "tél 06 12 34 56 78",
     "Téléphone : 06 12 34 56 78",
     "Mobile: 06 12 34 56 78",
@@ -119,6 +150,24 @@ OTHER_NUMBERS = [
     ("0269 60 12 34", "FR", "+262269601234"),
     ("596501234", "FR", "+596596501234"),
     ("+262 692 12 34 56", "FR", "+262692123456"),
+    ("0691 22 34 56", "FR", "+590691223456"),
+    ("0693 01 23 45", "FR", "+262693012345"),
+    ("0697 20 12 34", "FR", "+596697201234"),
+    ("0709 01 23 45", "FR", "+590709012345"),
+    ("0709 11 23 45", "FR", "+596709112345"),
+    ("0709 21 23 45", "FR", "+262709212345"),
+    ("0709 31 23 45", "FR", "+594709312345"),
+    ("690123456", "FR", "+590690123456"),
+    ("690123456.0", "FR", "+590690123456"),
+    # Many write the mother country's code, under which these numbers do not exist: the one reading that is valid.
+    ("+33 690 12 34 56", "FR", "+590690123456"),
+    ("0033 692 12 34 56", "FR", "+262692123456"),
+    ("+33 (0)694 20 12 34", "FR", "+594694201234"),
+    ("33696201234", "FR", "+596696201234"),
+    ("+33 639 01 23 45", "DE", "+262639012345"),
+    ("+33 596 50 12 34", "FR", "+33596501234"),  # libphonenumber knows this one, and a + is taken at its word
+    ("(416) 555-0123", "CA", "+14165550123"),
+    ("0470/123456", "BE", "+32470123456"),
     ("692123456", "FR", "+262692123456"),
     ("+32 470 12 34 56", "FR", "+32470123456"),
     ("0470/12.34.56", "BE", "+32470123456"),
@@ -158,6 +207,9 @@ FAULTS = [
     ("3.36e10", "scientific_notation"),
     ("6E+08", "scientific_notation"),
     ("+3,36E+10", "scientific_notation"),
+    ("6.12345678E8", "scientific_notation"),
+    ("6,12345678E+08", "scientific_notation"),
+    ("1E9", "scientific_notation"),
     ("612345678.5", "decimal"),
     ("612345678,25", "decimal"),
     ("612.345678", "decimal"),
@@ -175,7 +227,16 @@ FAULTS = [
     ("06 12 34 56 78 (bureau)", "letters"),
     ("06 12 34 56 AB", "letters"),
     ("0800 FLOWERS", "letters"),
-    ("06l2345678", "letters"),
+    ("06 12 34 56 78 bis", "letters"),
+    ("06 xx xx xx xx", "letters"),
+    ("0612E45678", "letters"),
+    ("06l2345678", "letter_l"),
+    ("I612345678", "letter_l"),
+    ("O6 l2 34 56 78", "letter_l"),
+    ("#N/A", "formula_error"),
+    ("#REF!", "formula_error"),
+    ("#VALEUR!", "formula_error"),
+    ("#¡REF!", "formula_error"),
     ("06 12 34 56 78 ext 12", "extension"),
     ("06 12 34 56 78 ext. 12", "extension"),
     ("06 12 34 56 78 poste 12", "extension"),
@@ -184,6 +245,14 @@ FAULTS = [
     ("06 12 34 56 78 p. 12", "extension"),
     ("01 23 45 67 89 (poste 412)", "extension"),
     ("tel:+33612345678;ext=12", "extension"),
+    ("06 12 34 56 78 DW 12", "extension"),
+    ("06 12 34 56 78 Durchwahl 3", "extension"),
+    ("06 12 34 56 78 Nebenstelle 3", "extension"),
+    ("06 12 34 56 78 toestel 4", "extension"),
+    ("06 12 34 56 78 extensión 4", "extension"),
+    ("06 12 34 56 78 extensão 4", "extension"),
+    ("06 12 34 56 78 interno 4", "extension"),
+    ("06 12 34 56 78 ramal 4", "extension"),
     ("0612345678/0712345678", "two_numbers"),
     ("0612345678 / 07 82 34 56 78", "two_numbers"),
     ("0612345678, 0782345678", "two_numbers"),
@@ -197,11 +266,19 @@ FAULTS = [
     ("+33612345678 +33782345678", "two_numbers"),
     ("06 12 34 56 78 07 82 34 56 78", "two_numbers"),
     ("0612345678-0782345678", "two_numbers"),
+    ("0612345678 y 0782345678", "two_numbers"),
+    ("0612345678 e 0782345678", "two_numbers"),
+    ("0612345678 o 0782345678", "two_numbers"),
+    ("0612345678 of 0782345678", "two_numbers"),
+    ("0612345678 sinon 0782345678", "two_numbers"),
+    ("0612345678 + 0782345678", "two_numbers"),
+    ("0612345678 > 0782345678", "two_numbers"),
     ("Paul 0612345678, Anne 0782345678", "two_numbers"),
     ("06*12345678", "characters"),
     ("#31#0612345678", "characters"),
     ("-612345678", "characters"),
-    ('="0612345678"', "characters"),
+    ("=0612345678", "characters"),
+    ("0612345678\x00", "characters"),
     ("06_12_34_56_78", "characters"),
     ("06+12345678", "characters"),
     ("?", "characters"),
@@ -213,7 +290,15 @@ FAULTS = [
     ("899123456", "premium_rate"),
     ("0800 12 34 56", "toll_free"),
     ("+800 1234 5678", "toll_free"),
+    ("0805 12 34 56", "toll_free"),
+    ("0810 12 34 56", "shared_cost"),
+    ("0826 12 34 56", "shared_cost"),
+    ("0890 12 34 56", "premium_rate"),
     ("15", "short_number"),
+    ("17", "short_number"),
+    ("114", "short_number"),
+    ("3114", "short_number"),
+    ("116 117", "short_number"),
     ("112", "short_number"),
     ("3615", "short_number"),
     ("36 39", "short_number"),
@@ -419,6 +504,31 @@ def test_a_calling_code_stands_for_its_main_country(code: str, region: str) -> N
 )
 def test_a_country_has_its_english_name(region: str, name: str) -> None:
     assert country_name(region) == name
+
+
+def test_the_names_of_countries_are_those_of_libphonenumber() -> None:
+    from phonenumbers.geodata.locale import LOCALE_DATA
+
+    named = {region: names.get("en", "") for region, names in LOCALE_DATA.items()}
+    assert {region: country_name(region) for region in named if not named[region].startswith("*")} == {
+        region: name for region, name in named.items() if not name.startswith("*")
+    }
+
+
+def test_an_answer_in_russia_never_has_a_digit_that_nobody_typed() -> None:
+    assert isinstance(read("113332483", region="RU"), PhoneFault)
+
+
+def test_a_restored_zero_does_not_dial_abroad_unseen() -> None:
+    answer = normalise(pa.array(["2486480905.0"]), region="SC").faults[0]
+    assert answer.check == "ambiguous"
+    assert answer == read("2486480905.0", region="SC")
+
+
+def test_an_invisible_character_is_named() -> None:
+    answer = read("0612345678\x00", region="FR")
+    assert isinstance(answer, PhoneFault)
+    assert "U+0000" in answer.reason
 
 
 def test_every_country_that_can_be_called_has_a_name() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import phonenumbers
 import pyarrow as pa
@@ -115,7 +115,7 @@ def _ends_as_typed(e164: str, text: str) -> bool:
     """Whether the number is valid, called, and the end of what was typed. Some plans put digits before the last."""
     if _called(e164, None) != e164:
         return False
-    number = phonenumbers.parse(e164)
+    number: Any = phonenumbers.parse(e164)
     national = phonenumbers.national_significant_number(number)
     rewritten = any(_rewrites(region) for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[number.country_code])
     typed = re.sub(r"\D", "", re.sub(r"(?<=\d{6})[.,]0+\W*$", "", text))
@@ -123,5 +123,5 @@ def _ends_as_typed(e164: str, text: str) -> bool:
 
 
 def _rewrites(region: str) -> bool:
-    plan = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    plan: Any = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
     return plan is not None and bool(plan.national_prefix_transform_rule)

@@ -12,10 +12,10 @@ import phonenumbers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_KINDS: Final = (  # most cells of a file are ordinary lines
-    *("fixed_line", "mobile") * 4, "voip", "premium_rate", "toll_free", "shared_cost", "personal_number", "pager", "uan",
-    "voicemail",
-)  # fmt: skip
+_KINDS: Final = (
+    *("fixed_line", "mobile") * 4,  # as in a real file
+    *("voip", "premium_rate", "toll_free", "shared_cost", "personal_number", "pager", "uan", "voicemail"),
+)
 _DIGITS: Final = "0123456789"
 _Walk = list[tuple[re.Pattern[str], list[str]]]
 _FRENCH: Final = ("FR", "GP", "RE", "GF", "MQ", "YT")

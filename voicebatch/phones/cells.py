@@ -48,20 +48,28 @@ def _plain(character: str) -> str:
 
 
 _FOLD: Final = _Fold()
-_PREFIX: Final = re.compile(
-    r"^(?:[☎☏✆📞📱]|(?:t[ée]l(?:[ée]phone)?|phone|mob(?:ile)?|port(?:able)?|gsm|fixe)(?=[ .:+(\d-]))[ .:-]*",
-    re.IGNORECASE,
+_LABELS: Final = (
+    r"t[ée]l(?:[ée]phone|[ée]fono|efon|efoon)?|phone|cell?(?:ulare?)?|mob(?:ile?|iel)?|m[óo]vil|port(?:able)?|handy|gsm|"
+    r"fixe|sms|callto|whatsapp|[tmp](?=:)|n°"
 )
+_PREFIX: Final = re.compile(rf"^(?:[☎☏✆📞📱]|(?:(?:{_LABELS})(?=[ .:+(\d-])[ .:-]*){{1,2}})[ .:-]*", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'=?"(.*)"|[«“„<](.*)[»”>]')  # ="06" keeps the zero in a CSV for Excel
 _DIGITS: Final = re.compile(r"\d")
-_SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d*)?\s*e\s*[+-]?\s*\d+", re.IGNORECASE)
+_SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d*)?\s*e\s*[+-]?\s*\d{1,3}", re.IGNORECASE)
 _DATE: Final = re.compile(r"(?:\d{1,2}/\d{1,2}/\d{4}|[12]\d{3}-\d{1,2}-\d{1,2})(?:[ T].*)?")
 _WHOLE_DECIMAL: Final = re.compile(r"^(\+?\d{6,})[.,]0+$")  # what a numeric cell becomes as text
 _DECIMAL: Final = re.compile(r"-?(?:\+?\d{6,}|[1-9]\d*)[.,]\d+")
-_BETWEEN_NUMBERS: Final = re.compile(r"[\n/,;|&]|\b(?:ou|or|et|and|und|oder)\b|(?<=\d)[ (]*(?=\+)", re.IGNORECASE)
-_EXTENSION: Final = re.compile(
-    r"\d[ .,;()-]*(?:ext(?:ension)?|poste|interne|int|p|x|#)[ .:=]*\d{1,6}[ )]*$", re.IGNORECASE
+_BETWEEN_NUMBERS: Final = re.compile(
+    r"[\n/,;|&>]|\b(?:ou|or|et|and|und|oder|puis|sinon|of|en)\b|(?<= )[yeo](?= )|(?<=\d)[ (]*(?=\+)", re.IGNORECASE
 )
+_EXTENSION: Final = re.compile(
+    r"\d[ .,;()-]*(?:ext(?:ens(?:i[óo]n|[ãa]o)?)?|postes?|intern[eo]|int|p|x|#|dw|durchwahl|nst|nebenstelle|"
+    r"app(?:arat)?|toestel|tst|anexo|ramal)[ .:=]*\d{1,6}[ )]*$",
+    re.IGNORECASE,
+)
+_FORMULA_ERROR: Final = re.compile(r"#[A-ZÀ-Ü0/¡¿]{3,}[!?]?")
 _LETTER_O: Final = str.maketrans("OoОоΟο", "000000")
+_LETTER_L: Final = str.maketrans("OoОоΟοlI", "00000011")
 _SEPARATORS: Final = " .,/()'-"
 _NUMBER: Final = re.compile(r"[( ]*\+?[( ]*\d[\d .,/()'-]*")
 _STRAY: Final = re.compile(r"[^\d .,/()'-]")
@@ -83,12 +91,15 @@ def _written(cell: str) -> str:
     """The cell in plain ASCII as far as possible, without what stands around the number."""
     text = unicodedata.normalize("NFC", cell).translate(_FOLD)
     text = text.strip().removeprefix("'").strip()
+    if quoted := _QUOTED.fullmatch(text):
+        text = (quoted[1] or quoted[2] or "").strip()
     return _PREFIX.sub("", text).rstrip(" .,;:/-\n")
 
 
 def _stray(text: str) -> str:
     found = _STRAY.search(text[1:]) if text[:1] == "+" else _STRAY.search(text)
-    return found[0] if found else text[0]
+    character = found[0] if found else text[0]
+    return character if character.isprintable() else f"U+{ord(character):04X}"
 
 
 def _is_two_numbers(text: str, region: str) -> bool:
@@ -103,8 +114,9 @@ def _is_number(text: str, region: str) -> bool:
     return bool(_NUMBER.fullmatch(text)) and is_number(digits_of(text), region)
 
 
-def _is_letter_o(text: str, _region: str) -> bool:
-    mended = text.translate(_LETTER_O)
+def _is_number_with(letters: Mapping[int, int | str], text: str) -> bool:
+    """Whether it would be written as a number, if these letters were digits."""
+    mended = text.translate(letters)
     return mended != text and bool(_DIGITS.search(text)) and bool(_NUMBER.fullmatch(mended))
 
 
@@ -119,7 +131,9 @@ _GRAMMAR: Final = (  # the first that is found names the fault
     ("decimal", lambda text, _region: _DECIMAL.fullmatch(text)),
     ("extension", lambda text, _region: _EXTENSION.search(text)),
     ("two_numbers", lambda text, region: _BETWEEN_NUMBERS.search(text) and _is_two_numbers(text, region)),
-    ("letter_o", _is_letter_o),
+    ("letter_o", lambda text, _region: _is_number_with(_LETTER_O, text)),
+    ("letter_l", lambda text, _region: _is_number_with(_LETTER_L, text)),
+    ("formula_error", lambda text, _region: _FORMULA_ERROR.fullmatch(text)),
     ("letters", lambda text, _region: any(map(str.isalpha, text))),
     ("brackets", _is_unbalanced),
 )

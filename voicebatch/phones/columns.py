@@ -114,8 +114,10 @@ def sure_numbers(cells: pa.Array, region: str) -> pa.Array:
 
 
 def _tidied(cells: pa.Array) -> pa.Array:
-    """Without spaces around it, without the apostrophe of a text cell, without the ``.0`` of a numeric cell."""
+    """Without spaces around it, the ``="…"`` or apostrophe of a text cell, and the ``.0`` of a numeric cell."""
     cells = pc.utf8_trim_whitespace(cells)
+    formula = pc.match_substring_regex(cells, '^="[^"]+"$')
+    cells = pc.if_else(formula, pc.utf8_slice_codeunits(cells, 2, -1), cells)
     quoted = pc.match_substring_regex(cells, "^'[^']")
     cells = pc.if_else(quoted, pc.utf8_slice_codeunits(cells, 1), cells)
     whole = pc.match_substring_regex(cells, _WHOLE_DECIMAL)

@@ -26,6 +26,8 @@ _REASONS: Final[Mapping[str, str]] = {
     "two_numbers": "there are two numbers in the cell: keep one, or give the other a row of its own",
     "extension": "an extension cannot be dialled: give a direct number",
     "letter_o": "there is a letter O where a zero should be: type the digit 0",
+    "letter_l": "there is a letter l or I where a one should be: type the digit 1",
+    "formula_error": "this is the error of a formula, not a phone number",
     "letters": "there are letters in the phone number",
     "brackets": "a bracket in the phone number is not closed or not opened",
     "premium_rate": "premium-rate numbers are not called",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 import phonenumbers
@@ -29,6 +30,7 @@ OVERSEAS: Final[Mapping[str, tuple[str, ...]]] = {
     # Written as any French number, and dialled under calling codes of their own.
     "FR": ("GP", "RE", "GF", "MQ"),
 }
+_LONGEST: Final = 24  # digits of one number, with all that one dials before it
 _TRUNK_ZERO: Final = re.compile(r"(?<=\d)([ .)/-]*)\([ ]*0[ ]*\)")
 NOT_ITS_OWN: Final[Mapping[str, tuple[str, ...]]] = {
     # libphonenumber's plan of metropolitan France lets these pass; they are Réunion's, Mayotte's and Martinique's.
@@ -132,7 +134,7 @@ def _may_be_valid(digits: str, region: str | None) -> bool:
 @lru_cache(maxsize=300)
 def _plan_of(region: str) -> tuple[re.Pattern[str] | None, re.Pattern[str]]:
     """What a number's digits look like in a region, if they tell, and with what one dials abroad."""
-    plan = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
+    plan: Any = phonenumbers.PhoneMetadata.metadata_for_region(region, None)
     numbers = _numbers_under(str(plan.country_code)) if plan else None
     return numbers, re.compile(plan.international_prefix if plan else "")
 
@@ -144,7 +146,7 @@ def _numbers_under(code: str) -> re.Pattern[str] | None:
     None where parse() may take more than zeros off.
     """
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code or 0), ())
-    plans = [phonenumbers.PhoneMetadata.metadata_for_region(region, None) for region in regions]
+    plans: list[Any] = [phonenumbers.PhoneMetadata.metadata_for_region(region, None) for region in regions]
     if not all(plan and _takes_off_zeros_only(plan) for plan in plans):
         return None
     shapes = "|".join(plan.general_desc.national_number_pattern for plan in plans) or "(?!)"
@@ -184,11 +186,12 @@ def _without_prefix(number: Any, digits: str, region: str) -> Any:
 
 def _is_two_full_numbers(text: str, region: str) -> bool:
     groups = [group for group in re.split(r"[ .,/()'-]+", text) if group]
-    halves = (("".join(groups[:cut]), "".join(groups[cut:])) for cut in range(1, len(groups)))
-    return any(
-        min(len(left), len(right)) >= 7 and (is_number(left, region) or is_number(right, region))
-        for left, right in halves
-    )
+    digits = "".join(groups)
+    cuts = [cut for cut in accumulate(map(len, groups)) if 7 <= cut <= len(digits) - 7]
+    halves = [digits[:cut] for cut in cuts if cut <= _LONGEST] + [
+        digits[cut:] for cut in cuts if len(digits) - cut <= _LONGEST
+    ]
+    return any(is_number(half, region) for half in halves)
 
 
 def _unparsed(error_type: int, region: str) -> PhoneFault:
