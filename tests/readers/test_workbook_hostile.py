@@ -203,6 +203,12 @@ def test_a_zip_that_is_both_kinds_of_workbook_is_none(tmp_path: Path) -> None:
     refused(an_xlsx(tmp_path / "b.xlsx", PEOPLE, **{"content.xml": "<a/>"}), "cannot be read as a workbook")
 
 
+def test_an_ods_without_a_list_of_its_parts_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.ods", "w") as book:
+        book.writestr("content.xml", "<a/>")
+    refused(tmp_path / "b.ods", "cannot be read as a workbook")
+
+
 def test_an_ods_with_a_password_is_told(tmp_path: Path) -> None:
     path = an_ods(tmp_path / "b.ods", ODS_TITLES)
     with zipfile.ZipFile(path, "a") as book, pytest.warns(UserWarning, match="Duplicate name"):

@@ -78,10 +78,10 @@ class OldSheet:
 
     def iter_rows(self) -> Iterator[list[object]]:
         """The rows' values, each as wide as the sheet."""
-        for row in range(self.sheet.nrows):
-            with _readable(self.path):
+        with _readable(self.path):
+            for row in range(self.sheet.nrows):
                 cells = [_value(self.book, self.sheet, row, column) for column in range(self.sheet.row_len(row))]
-            yield cells + [""] * (self.width - len(cells))
+                yield cells + [""] * (self.width - len(cells))
 
 
 def open_old(path: Path) -> OldWorkbook:

@@ -37,18 +37,18 @@ _AMOUNT: Final = re.compile(r"(?P<before>[^\d]*)(?P<whole>\d[\d\s.,'’]*?)(?:[.
 
 def looks_at(path: Path) -> dict[str, Look]:
     """What is hidden in each sheet, and how far it goes. Raises ``InputError`` when that cannot be told."""
-    if b"encryption-data" in whole_part(path, "META-INF/manifest.xml"):
-        raise InputError(f"{path} is protected by a password", hint="Save it without a password, then try again.")
     scan = _Scan()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = scan.start, scan.end
     parser.CharacterDataHandler = scan.write
     try:
+        if b"encryption-data" in whole_part(path, "META-INF/manifest.xml"):
+            raise InputError(f"{path} is protected by a password", hint="Save it without a password, then try again.")
         for piece in pieces_of(path, "content.xml"):
             parser.Parse(piece)
         parser.Parse(b"", True)  # noqa: FBT003 # expat takes no name for it
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, KeyError) as error:
         raise InputError(
             f"{path} cannot be read as a workbook ({error})",
             hint="Open it in a spreadsheet program and save it again as .xlsx or CSV.",

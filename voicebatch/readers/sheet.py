@@ -55,21 +55,24 @@ class Grid(Protocol):
         """The values of each row."""
 
 
-def pieces(grid: Grid, look: Look, *, most_rows: int = settings.BATCH_ROWS) -> Iterator[Piece]:
-    """All rows of a sheet from row 1 and column A on, at most so many at a time."""
+def pieces(grid: Grid, look: Look, *, first_rows: int = settings.BATCH_ROWS) -> Iterator[Piece]:
+    """All rows of a sheet from row 1 and column A on, at most ``settings.BATCH_ROWS`` at a time.
+
+    ``first_rows`` are enough to begin with.
+    """
     left = (grid.start or (0, 0))[1]
     merged = _Merged.of(look.merged if look.merged is not None else grid.merged_cell_ranges or [])
     rows = grid.iter_rows()
-    count = max(1, min(most_rows, _MOST_CELLS // max(grid.width, 1)))
-    first = 1
-    while piece := list(islice(rows, count)):
+    most = max(1, min(settings.BATCH_ROWS, _MOST_CELLS // max(grid.width, 1)))
+    first, count = 1, first_rows
+    while piece := list(islice(rows, min(count, most))):
         nothing = pa.nulls(len(piece), pa.string())
         columns = [nothing] * left
         for position, values in enumerate(zip(*piece, strict=True), left):
             columns.append(_column(values, position, first, look))
         numbers = np.arange(first, first + len(piece), dtype=np.int64)
         yield numbers, merged.spread(columns, first)
-        first += len(piece)
+        first, count = first + len(piece), settings.BATCH_ROWS
 
 
 def rows_of(pieces: Iterator[Piece], look: Look, header: tuple[str, ...], phones: Sequence[int]) -> Iterator[Rows]:
@@ -103,7 +106,9 @@ def _faults(errors: Marks[str], phones: Sequence[int], first: int, last: int) ->
     }
 
 
-def _column(values: Sequence[object], position: int, first: int, look: Look) -> pa.Array:
+def _column(values: tuple[object, ...], position: int, first: int, look: Look) -> pa.Array:
+    if values.count("") == len(values):
+        return pa.nulls(len(values), pa.string())
     column = _plain(values) if position not in look.errors.columns() else None
     if column is None:
         column = pa.array(_texts(values, position, first, look), pa.string())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PANIC: Final = "PanicException"  # how calamine ends on some broken files; Python has no name to catch it by
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0"
-_ROWS_LOOKED_AT: Final = 256  # at a time, for the header
+_ROWS_LOOKED_AT: Final = 256  # for the header
 
 
 def open_workbook(path: Path, request: Request) -> list[Source]:
@@ -74,8 +74,10 @@ def _opened(path: Path) -> _Book:
     names = archive.part_names(path)
     if ("content.xml" in names) == ("_rels/.rels" in names):
         raise _no_workbook(path)
-    look = opendocument.looks_at(path).__getitem__ if "content.xml" in names else partial(ooxml.look_at, path)
-    return _NewWorkbook(path=path, look=look, calamine=_load(path))
+    if "content.xml" in names:
+        looks = opendocument.looks_at(path)
+        return _NewWorkbook(path=path, look=lambda name: looks[name], calamine=_load(path))
+    return _NewWorkbook(path=path, look=partial(ooxml.look_at, path), calamine=_load(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ class _Sheet:
     def records(self) -> Iterator[Record]:
         """All rows; the blank ones too."""
         with _calamine(self.path):
-            for numbers, columns in pieces(self._parsed(), self.look, most_rows=_ROWS_LOOKED_AT):
+            for numbers, columns in pieces(self._parsed(), self.look, first_rows=_ROWS_LOOKED_AT):
                 cells = zip(*(each.to_pylist() for each in columns), strict=True)
                 for number, row in zip(numbers.tolist(), cells, strict=True):
                     yield number, row, ""
