@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final
+from itertools import groupby, repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _WORDS: Final = {
 STATUSES: Final = tuple(RowStatus)
 """What a status code of a row means: its position here."""
 
+_row: Final = attrgetter("row")
 _QUEUED: Final = STATUSES.index(RowStatus.QUEUED)
 
 
@@ -46,11 +48,9 @@ class Marks:
 
     def reject(self) -> None:
         """Rows with a fault, all their sentences in one."""
-        sentences: dict[tuple[str, int], list[str]] = {}
-        for fault in self._intake.faults:
-            sentences.setdefault((fault.file, fault.row), []).append(fault.reason)
-        rejected = np.flatnonzero(self._intake.rejected)
-        self._mark(rejected, RowStatus.REJECTED, (self._sentence(sentences, at) for at in rejected))
+        by_row = (faults for table in self._intake.rejected_rows for _, faults in groupby(table.faults, _row))
+        sentences = ("; ".join(dict.fromkeys(fault.reason for fault in faults)) for faults in by_row)
+        self._mark(np.flatnonzero(self._intake.rejected), RowStatus.REJECTED, sentences)
 
     def suppress_hidden(self) -> None:
         """Rows that the user of a workbook has hidden, or filtered away."""
@@ -112,10 +112,6 @@ class Marks:
     def _mark(self, positions: NDArray[np.int64], status: RowStatus, reasons: Iterable[str]) -> None:
         self.statuses[positions] = STATUSES.index(status)
         self.reasons.update(zip(positions.tolist(), reasons, strict=True))
-
-    def _sentence(self, sentences: Mapping[tuple[str, int], Sequence[str]], at: np.integer[Any]) -> str:
-        file = self._intake.file_of(at).name
-        return "; ".join(dict.fromkeys(sentences[file, int(self._intake.row[at])]))
 
     def _place(self, at: int) -> str:
         row, file = self._intake.row[at], self._intake.file_of(at).name
