@@ -78,6 +78,11 @@ def test_a_cell_far_away_is_refused_before_memory_runs_out(tmp_path: Path, far: 
     refused(an_xlsx(tmp_path / "b.xlsx", TITLES + people + far), "goes on over [0-9,]+ cells")
 
 
+@pytest.mark.parametrize("place", ["B99999999999999999999", "1A", "", "A-1", "ABCDEFGHIJ1"])
+def test_a_cell_at_no_place_is_refused(tmp_path: Path, place: str) -> None:
+    refused(an_xlsx(tmp_path / "b.xlsx", f'{PEOPLE}<row><c r="{place}"><v>1</v></c></row>'), "not as Excel writes it")
+
+
 def test_a_million_columns_are_refused(tmp_path: Path) -> None:
     refused(an_xlsx(tmp_path / "b.xlsx", f"<row>{'<c><v>1</v></c>' * 1_000_000}</row>" + PEOPLE * 40), "cells|columns")
 

@@ -146,10 +146,7 @@ class _Scan:
                 self.columns.update(range(int(attributes[b"min"]) - 1, last))
 
     def _cell(self, attributes: dict[bytes, bytes], piece: bytes, tag: re.Match[bytes]) -> None:
-        if place := _REFERENCE.fullmatch(attributes.get(b"r", b"")):
-            row, self.column = int(place[2]), column_position(place[1].decode().upper()) + 1
-        else:
-            row, self.column = self.row, self.column + 1
+        row, self.column = self._place(attributes.get(b"r"))
         if tag[2].endswith(b"/"):
             return
         self.height, self.width = max(self.height, row), max(self.width, self.column)
@@ -159,6 +156,14 @@ class _Scan:
             self.found.errors.add(row, self.column - 1, value[1].decode("ascii", "replace") if value else "an error")
         elif kind == b"n" and (shown := self.formats.get(attributes.get(b"s", b""))):
             self.found.shown.add(row, self.column - 1, shown)
+
+    def _place(self, reference: bytes | None) -> tuple[int, int]:
+        """The row and column of a cell: those that it says, or the next ones."""
+        if reference is None:
+            return self.row, self.column + 1
+        if not (place := _REFERENCE.fullmatch(reference)):
+            raise ValueError("a cell is at no place")
+        return int(place[2]), column_position(place[1].decode().upper()) + 1
 
 
 def _is_zero(size: bytes | None) -> bool:

@@ -19,7 +19,7 @@ from voicebatch.readers.rows import FIRST_ROWS, Origin, Record, Request, Rows, S
 from voicebatch.readers.sheet import Grid, pieces, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from voicebatch.readers.hidden import Look
@@ -76,8 +76,14 @@ def _opened(path: Path) -> _Book:
         raise _no_workbook(path)
     if "content.xml" in names:
         looks = opendocument.looks_at(path)
-        return _NewWorkbook(path=path, look=lambda name: looks[name], calamine=_load(path))
+        return _NewWorkbook(path=path, look=partial(_known, path, looks), calamine=_load(path))
     return _NewWorkbook(path=path, look=partial(ooxml.look_at, path), calamine=_load(path))
+
+
+def _known(path: Path, looks: Mapping[str, Look], name: str) -> Look:
+    if name not in looks:
+        raise _no_workbook(path)
+    return looks[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
