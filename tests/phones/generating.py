@@ -139,15 +139,20 @@ def _with_idd(number: _Number) -> Cell:
     return Cell(text=text, is_plain=_plan(number.region).international_prefix == "00" and text.count(".") != 1)
 
 
+def _has_one_zero(text: str) -> bool:
+    """Two are dialled before a calling code: in every country's file, if not in every country."""
+    return re.match("0[1-9]", re.sub(r"\D", "", text)) is not None
+
+
 def _with_trunk_prefix(number: _Number) -> Cell:
     prefix = _plan(number.region).national_prefix or ""
     text = _spaced(number.dice, prefix + number.national)
-    return Cell(text=text, is_plain=text.startswith("0") and not text.startswith("00") and text.count(".") != 1)
+    return Cell(text=text, is_plain=_has_one_zero(text) and text.count(".") != 1)
 
 
 def _with_zero(number: _Number) -> Cell:
     text = _spaced(number.dice, "0" + number.national)
-    return Cell(text=text, is_plain=not re.sub(r"\D", "", text).startswith("00") and text.count(".") != 1)
+    return Cell(text=text, is_plain=_has_one_zero(text) and text.count(".") != 1)
 
 
 def _with_code_and_zero(number: _Number) -> Cell:

@@ -251,7 +251,8 @@ def _dials_abroad(digits: _Digits, plan: _Plan) -> Mask:
     bare = pa.array(digits.values).cast(pa.string())
     with_zero = pc.binary_join_element_wise("0", bare, "")
     pattern = f"^(?:{plan.abroad})"
-    return _matches(with_zero, pattern) | ((digits.zeros == 0) & _matches(bare, pattern))
+    found: Mask = _matches(with_zero, pattern) | ((digits.zeros == 0) & _matches(bare, pattern))
+    return found
 
 
 def _with_code(values: Numbers, lengths: Numbers, code: int) -> tuple[Numbers, Numbers]:
