@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import IO, Final
 from xml.sax.saxutils import quoteattr
 
-_MARKUP: Final = re.compile(
-    r"""<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>|<(/?)([\w:.-]+)((?:[^<>"']|"[^"]*"|'[^']*')*?)(/?)>""", re.DOTALL
-)
+_MARKUP: Final = re.compile(r"""<!--|<!\[CDATA\[|<\?|<(/?)([\w:.-]+)((?:[^<>"']|"[^"<]*"|'[^'<]*')*?)(/?)>""")
+_CLOSINGS: Final = {"<!--": "-->", "<![CDATA[": "]]>", "<?": "?>"}
 _ATTRIBUTE: Final = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _LARGEST_PART: Final = 1 << 26  # bytes of a part that is read as a whole
 _LARGEST_BOOK: Final = 1 << 32
@@ -42,18 +41,27 @@ class Element:
 
 
 def elements(xml: str, level: int) -> Iterator[Element]:
-    """The elements so many levels below the first one's, in their order."""
+    """The elements so many levels below the first one's, in their order. Raises ``ValueError`` for what is no XML."""
     depth, opened = 0, (0, "")
-    for tag in _MARKUP.finditer(xml):
+    for tag in _tags(xml):
         closing, name, written, empty = tag.groups()
-        if name is None:
-            continue
         depth -= bool(closing)
         if depth == level and not closing:
             opened = tag.start(), written
         if depth == level and (closing or empty):
             yield Element(name=name.split(":")[-1], attributes=_attributes(opened[1]), start=opened[0], end=tag.end())
         depth += not closing and not empty
+
+
+def _tags(xml: str) -> Iterator[re.Match[str]]:
+    """The tags, without what only looks like one in a remark."""
+    at = 0
+    while tag := _MARKUP.search(xml, at):
+        at = tag.end()
+        if closing := _CLOSINGS.get(tag[0]):
+            at = xml.index(closing, at)
+        else:
+            yield tag
 
 
 def _attributes(written: str) -> dict[str, str]:

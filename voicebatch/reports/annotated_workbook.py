@@ -46,7 +46,7 @@ _PRIORITY: Final = re.compile(r'\bpriority="(\d+)"')
 _COLOUR: Final = "FFFFC7CE"
 
 _SIGN: Final = f"[{AUTHOR}] "  # before what we add to a note of the user's
-_ADDED_WORDS: Final = re.compile(rf"(?:\s|&#1[03];|&#x[aAdD];|_x000[aAdD]_)*{re.escape(_SIGN)}[^<]*")
+_ADDED_WORDS: Final = re.compile(rf"(?:\s|&#1[03];|&#x[aAdD];|_x000[aAdD]_){{0,8}}{re.escape(_SIGN)}[^<]*")
 _LONGEST_NOTE: Final = 4_000  # characters
 _UNSPEAKABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
