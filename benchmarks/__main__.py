@@ -1,17 +1,23 @@
-"""Runs every benchmark and prints its ratio. ``--full`` sends the large campaign to 100,000 people, not 20,000."""
+"""Runs every benchmark and prints its ratio.
+
+``--full`` sends the large campaign to 100,000 people, not 20,000, and plans ten million rows as well.
+"""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import campaign, engine, ledger, limit, planning, startup
+from benchmarks import campaign, engine, ledger, limit, planning, startup, workbooks
 
 
 def main(folder: Path, *, full: bool) -> None:
     """One line a claim, with what it is measured against."""
     claims = (
         startup.help_text,
-        lambda: planning.plan(folder, rows=100_000),
+        lambda: planning.plan(folder, rows=1_000_000),
+        *([lambda: planning.long_plan(folder, rows=10_000_000)] if full else []),
+        lambda: planning.texts(rows=200_000),
+        lambda: workbooks.read(folder, rows=100_000),
         lambda: ledger.transactions(folder, requests=200),
         lambda: engine.added_time(folder, requests_each=200),
         lambda: campaign.campaign(folder, rows=100_000 if full else 20_000),

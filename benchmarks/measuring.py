@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -30,17 +31,23 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a piece of work took of this process: seconds by the clock, and seconds of a processor."""
+    """What a piece of work took: seconds by the clock, seconds of a processor, and memory at most, in megabytes."""
 
     seconds: float
     cpu: float
+    megabytes: float = 0.0
 
 
-def seconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Wall time of one run of a command that has to succeed."""
+def process(command: Sequence[str], environment: Mapping[str, str]) -> Spent:
+    """What one run of a command took that has to succeed."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(environment))
-    return time.perf_counter() - start
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(environment))
+    _, status, used = os.wait4(started.pid, 0)
+    seconds = time.perf_counter() - start
+    started.returncode = os.waitstatus_to_exitcode(status)
+    if started.returncode:
+        raise subprocess.CalledProcessError(started.returncode, command)
+    return Spent(seconds=seconds, cpu=used.ru_utime + used.ru_stime, megabytes=used.ru_maxrss / 1024)
 
 
 def spent(work: Callable[[], object]) -> Spent:
@@ -52,7 +59,8 @@ def spent(work: Callable[[], object]) -> Spent:
 
 def in_turn(ours: Sequence[str], baseline: Sequence[str], environment: Mapping[str, str], *, runs: int) -> Pairs:
     """Runs both commands in turn, as pairs; the first pair warms up and is not counted."""
-    return _compared([(seconds(ours, environment), seconds(baseline, environment)) for _ in range(runs + 1)][1:])
+    pairs = [(process(ours, environment).seconds, process(baseline, environment).seconds) for _ in range(runs + 1)]
+    return _compared(pairs[1:])
 
 
 def calls_in_turn(ours: Callable[[], object], baseline: Callable[[], object], *, runs: int) -> tuple[Pairs, Pairs]:
