@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from functools import partial
+from io import TextIOWrapper
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
@@ -25,10 +26,19 @@ _END: Final = "\0"  # no text file has it: a quotation mark that is never closed
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\r\n])"?\s*', re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"[\r\n]")
 _OTHER_DELIMITERS: Final = "^~:!#\\/§¦"
+_MOST_CELLS: Final = 16_384  # of a row in any spreadsheet
 _SAMPLE_LINES: Final = 500
 _TOO_MANY: Final = 0.1  # a row with more cells than the header speaks for a delimiter, but not much
 _SAMPLE_CHARACTERS: Final = 1 << 20
 _LONGEST_LINE: Final = 1 << 22  # characters; a line of a million columns is no person's
+
+
+class _Lines(TextIOWrapper):
+    """A text file whose lines end where they are longer than any."""
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override] # as TextIOWrapper itself
+        """The next line, or as much of it as can be looked at."""
+        return super().readline(size if size is not None and size >= 0 else _LONGEST_LINE)
 
 
 def open_delimited(path: Path, request: Request) -> list[Source]:
@@ -53,10 +63,9 @@ def _option(delimiter: str) -> str:
 
 
 def _lines(path: Path, codec: str) -> Iterator[str]:
-    with path.open(encoding=codec, newline="") as file:
-        yield file.readline(_LONGEST_LINE).removeprefix("\ufeff")
-        while line := file.readline(_LONGEST_LINE):
-            yield line
+    with _Lines(path.open("rb"), encoding=codec, newline="") as file:
+        yield file.readline().removeprefix("\ufeff")
+        yield from file
 
 
 def _delimiter(path: Path, codec: str, request: Request) -> str:
@@ -169,6 +178,8 @@ def _by_csv(lines: Iterable[str], number: int, *, path: Path, delimiter: str, wi
         number += 1
         if max(map(len, raw)) >= _LONGEST_LINE:
             raise _too_long(path, number)
+        if len(cells) > _MOST_CELLS and not is_blank(cells[_MOST_CELLS:]):
+            raise _too_wide(path, number, len(cells))
         width = width or len(cells)
         if delimiter == _NO_DELIMITER and not "".join(cells).strip(_DELIMITERS_ONLY):
             cells = []
@@ -176,11 +187,18 @@ def _by_csv(lines: Iterable[str], number: int, *, path: Path, delimiter: str, wi
         raw.clear()
 
 
+def _too_wide(path: Path, number: int, cells: int) -> InputError:
+    return InputError(
+        f"{path}, row {number} has {cells:,} cells, more than any spreadsheet",
+        hint="Check that it is the right file, and --delimiter if you gave one.",
+    )
+
+
 def _read_blocks(path: Path, codec: str, delimiter: str, header: tuple[str, ...], width: int) -> Iterator[Rows]:
     explain = partial(_by_csv, path=path, delimiter=delimiter, width=width)
     layout = Layout(delimiter=delimiter, width=width, header=header, explain=explain)
-    with path.open(encoding=codec, newline="") as file:
-        first = file.readline(_LONGEST_LINE).removeprefix("\ufeff")
+    with _Lines(path.open("rb"), encoding=codec, newline="") as file:
+        first = file.readline().removeprefix("\ufeff")
         is_said = bool(_SEPARATOR_LINE.fullmatch(first))
         yield from read_blocks(file, layout, begun="" if is_said else first, number=int(is_said))
 

@@ -31,7 +31,7 @@ FIRST_ROWS: Final = 21
 
 _PIECE_ROWS: Final = 2048  # turned into columns at a time: as many as the processor's cache holds
 _PIECE_CHARACTERS: Final = 1 << 23
-_MOST_COLUMNS: Final = 16_384  # no spreadsheet has more
+_MOST_BLANK: Final = 1_048_576  # rows: as many as a sheet has
 _NULL: Final = r"\N"  # how PostgreSQL and MySQL write nothing
 
 
@@ -118,6 +118,10 @@ def readable(name: str) -> Iterator[None]:
             f"{name} is not all in one encoding",
             hint="Say which it is in: --encoding NAME, or save it as UTF-8.",
         ) from error
+    except MemoryError as error:
+        raise InputError(
+            f"{name} needs more memory than there is", hint="Check that it is the right file, or split it."
+        ) from error
 
 
 def source(
@@ -135,14 +139,13 @@ def source(
     ``read_fast`` gives the same rows for a header, faster. Raises ``InputError`` when there is no header, or no row
     below.
     """
-    records, seen = _rows(read), list[Record]()
+    records, seen = _first_rows(read, name), list[Record]()
     if not (begin := next(records, None)):
         raise InputError(f"{name} is empty", hint="Check that it is the right file.")
     place = 0
     if request.has_header is not False:
         place = header_place(_cells_kept(chain([begin], records), seen), request.phone_column)
     number, first, _ = seen[place] if seen else begin
-    _refuse_wide(first, name)
     titled = place > 0 or not _holds_number(first) if request.has_header is None else request.has_header
     if titled and len(seen) == place + 1 and next(records, None) is None:
         raise no_rows(name)
@@ -213,14 +216,6 @@ def _is_above_numbers(rows: Sequence[Cells], place: int, phone_column: str | Non
     return sum(below) * 2 > len(below) and not any(above)
 
 
-def _refuse_wide(cells: Cells, name: str) -> None:
-    if len(cells) > _MOST_COLUMNS and (filled := _filled(cells)) > _MOST_COLUMNS:
-        raise InputError(
-            f"{name} has {filled:,} columns, more than any spreadsheet",
-            hint="Check that it is the right file, and --delimiter if you gave one.",
-        )
-
-
 def no_rows(name: str) -> InputError:
     """The error for a table with nothing below its header."""
     return InputError(f"{name} has a header and no rows", hint="Check that it is the right file.")
@@ -235,6 +230,19 @@ def tidy(column: pa.Array) -> pa.Array:
     """A text column with null where nothing can be seen, and for ``\\N``, which is a database's null."""
     is_nothing = pc.or_(pc.equal(pc.utf8_ltrim(column, characters=NOTHING), ""), pc.equal(column, _NULL))
     return pc.if_else(is_nothing, None, column)
+
+
+def _first_rows(read: Callable[[], Iterator[Record]], name: str) -> Iterator[Record]:
+    last = 0
+    for record in read():
+        if not is_blank(record[1]):
+            last = record[0]
+            yield record
+        elif record[0] - last > _MOST_BLANK:
+            raise InputError(
+                f"{name}: below row {last} are more than {_MOST_BLANK:,} blank rows",
+                hint="Check that it is the right file, or remove them.",
+            )
 
 
 def _rows(read: Callable[[], Iterator[Record]]) -> Iterator[Record]:
