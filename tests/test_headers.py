@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 from voicebatch.errors import InputError
 from voicebatch.headers import (
     PHONE_HEADERS,
+    PHONE_WORDS,
+    WORDS_BESIDE,
     column,
     column_letters,
     find_phone_column,
     fold,
+    listed,
+    phone_columns,
     unique_header,
     variables,
 )
@@ -34,6 +38,8 @@ from voicebatch.headers import (
         ("Nom\nde\xa0famille", "nom_de_famille"),
         ("Ｎａｍｅ", "name"),
         ("Телефон", "телефон"),
+        ("\ufeffTe\u00adl\u200b", "tel"),
+        ("\u200ePrénom\u200f\x1a", "prenom"),
         ("---", ""),
     ],
 )
@@ -49,6 +55,75 @@ def test_folding_twice_changes_nothing_more(header: str) -> None:
 @pytest.mark.parametrize("name", [name for names in PHONE_HEADERS.values() for name in names])
 def test_every_usual_name_finds_the_phone_column(name: str) -> None:
     assert find_phone_column(["nom", name.upper(), "ville"], wanted=None, where="f.csv") == name.upper()
+
+
+KNOWN = (
+    "Tél. mobile|Tél (portable)|N° Tél|No. Tel|tél.|TÉLÉPHONE :|Numéro de tél.|Numéro(s) de téléphone|Téléphone 1|"
+    "Contact téléphonique|telephone_portable|N°Portable|numero_telephone|num_tel|Téléphone du client|Fixe|"
+    "Phone 1 - Value|MobilePhone|phoneNumber|PHONE_NUMBER|Phone (Mobile)|Phone Number (2)|phone_e164|Cell #|"
+    "Home Phone|Business Phone|Primary Phone|customer_phone|Contact Number|MSISDN|mobile_phone_number|"
+    "Telefon (mobil)|Handy-Nr.|Tel.-Nr.|TelNr|Mobilfunknummer|Telefon privat|Telefon geschäftlich|Rufnummer|"
+    "Nº de teléfono|Tlf.|Móvil|Número de celular|Teléfono fijo|N. di telefono|Numero cellulare|Recapito telefonico|"
+    "06-nummer|Mobiel nummer|Telefoonnummer|Telemóvel|Nº de telemóvel"
+)
+NO_PHONES = (
+    "Fax|Télécopie|Tel fax|Phone type|Phone 1 - Type|Phone 1 - Label|Phone country code|tel_verified|Mobile app|"
+    "Téléphone d'urgence|Emergency phone|Téléphone du conjoint|Opérateur mobile|Modèle de portable|Opt-in téléphone|"
+    "Durée appel|Appelé le|Hôtel|motel|Castel|intel|cellule|mobilier|Mobilité|Telegram|Client|Contact|Patient|"
+    "Number|N°|Nr|N° client|Numéro client|Numéro de dossier|Ligne|Bureau|Direct|Principal|1|06|Tél. 04 65 71 00 00|"
+    "0465710001"
+)
+
+
+@pytest.mark.parametrize("words", PHONE_WORDS.items(), ids=lambda item: item[0])
+def test_a_word_for_a_phone_may_have_other_words_of_its_language_beside_it(words: tuple[str, tuple[str, ...]]) -> None:
+    language, phones = words
+    for phone in phones:
+        for beside in ("", *WORDS_BESIDE[language]):
+            header = [f"{beside} {phone}", f"{phone} ({beside})", f"{phone}_{beside}_2"]
+            assert phone_columns(header) == header
+
+
+@pytest.mark.parametrize(
+    "header",
+    KNOWN.split("|"),
+)
+def test_what_people_and_programs_write_above_phone_numbers_is_known(header: str) -> None:
+    assert phone_columns(["Nom", header, "Ville"]) == [header]
+
+
+@pytest.mark.parametrize(
+    "header",
+    NO_PHONES.split("|"),
+)
+def test_a_column_that_only_sounds_like_a_phone_is_none(header: str) -> None:
+    assert phone_columns([header]) == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ["First Name", "Home Phone", "Mobile Phone", "Business Fax"],  # Outlook
+        ["Record ID", "Phone Number", "Mobile Phone Number"],  # HubSpot
+        ["Name", "Phone 1 - Type", "Phone 1 - Value", "Phone 2 - Value"],  # Google Contacts
+        ["Nom", "Portable", "Fixe"],
+    ],
+)
+def test_several_phone_columns_are_all_named(header: list[str]) -> None:
+    found = phone_columns(header)
+    assert len(found) == 2
+    with pytest.raises(InputError) as caught:
+        find_phone_column(header, wanted=None, where="f.csv")
+    assert all(f"“{name}”" in caught.value.message for name in found)
+
+
+def test_a_header_in_a_message_neither_steers_the_screen_nor_fills_it() -> None:
+    shown = listed(["a\x1b[2Jb\nc\u202ed", "x" * 100_000])
+    assert shown == f"“a [2Jb c d”, “{'x' * 60}…”"
+
+
+def test_a_header_of_repeated_words_is_judged_at_once() -> None:
+    assert phone_columns([word * 12 + "x" for word in ("telno", "nonum", "mobil", "telle", "11111")]) == []
 
 
 @pytest.mark.parametrize("spelling", ["Phone-Number", "phone number", "PHONENUMBER", " phone_number ", "Phone Number:"])
