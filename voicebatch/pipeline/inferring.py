@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,14 +63,14 @@ def _open(path: Path, inputs: InputOptions) -> list[readers.Source]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Table:
     """One table of the input, and which of its rows count."""
 
     source: readers.Source
     inputs: InputOptions
 
-    @property
+    @cached_property
     def phone_column(self) -> str:
         """Its header."""
         return headers.find_phone_column(self.source.header, wanted=self.inputs.phone_column, where=self.source.name)
@@ -83,7 +84,12 @@ class _Table:
             )
             yield rows, good & np.isin(rows.numbers, list(self._hidden), invert=True)
 
-    @property
+    @cached_property
+    def spellings(self) -> frozenset[str]:
+        """The columns but that of the phone numbers, whatever their capitals, accents and punctuation."""
+        return frozenset(map(_spelling, self.others))
+
+    @cached_property
     def others(self) -> list[str]:
         """The columns but that of the phone numbers."""
         return [title for title in self.source.header if title != self.phone_column]
@@ -143,7 +149,7 @@ class _Looked:
         return drafts
 
     def _is_everywhere(self, name: str) -> bool:
-        return all(name in map(_spelling, table.others) for table in self.tables)
+        return all(name in table.spellings for table in self.tables)
 
 
 def _spelling(title: str) -> str:

@@ -91,7 +91,9 @@ class Draft:
 def draft_phone(name: str, *, callable_rows: int, rows: int, region: str | None) -> Draft:
     """The phone column. ``region`` is the country of national numbers, if the schema has to say it."""
     bad = rows - callable_rows
-    seen = f"seen: {callable_rows} numbers that can be called" + (f", and {_rows(bad)} without one" if bad else "")
+    seen = f"seen: {callable_rows} number{'' if callable_rows == 1 else 's'} that can be called" + (
+        f", and {_rows(bad)} without one" if bad else ""
+    )
     return Draft(name=name, lines=(Line(key="phone_number", value=region or "true", seen=seen),))
 
 
