@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import openpyxl
+import xlwt
+from odf.opendocument import OpenDocumentSpreadsheet
+from odf.table import Table, TableCell, TableRow
+from odf.text import P
 
 from tests.cli.desk import Desk, number
 from tests.cli.provider import provide
@@ -40,6 +44,26 @@ def test_hidden_rows_are_left_out_counted_and_named(desk: Desk) -> None:
         again = desk.run(*how, "--include-hidden", "--max-invalid", "1")
         assert again.json["rows"] == {**again.json["rows"], "suppressed": 2, "rejected": 1, "accepted": 1}
         assert provider.called[2:] == [number(2)]  # the others were called already
+
+
+def test_hidden_rows_of_an_old_and_of_a_free_workbook_are_left_out(desk: Desk) -> None:
+    old = xlwt.Workbook()
+    page = old.add_sheet("A")
+    free, table = OpenDocumentSpreadsheet(), Table(name="A")
+    for index, cells in enumerate((["Nom", "Téléphone"], ["Zoé", number(1)], ["Ana", number(2)], ["Léo", number(3)])):
+        line = TableRow(visibility="filter" if index == 2 else "visible")
+        for column, cell in enumerate(cells):
+            page.write(index, column, cell)
+            box = TableCell(valuetype="string")
+            box.addElement(P(text=cell))
+            line.addElement(box)
+        table.addElement(line)
+    page.row(2).hidden = True
+    old.save(str(desk.home / "old.xls"))
+    free.spreadsheet.addElement(table)
+    free.save(str(desk.home / "free.ods"))
+    for name in ("old.xls", "free.ods"):
+        assert "2 to call, 1 suppressed (1 hidden), 0 rejected" in desk.run("plan", name, *TEXT[:2]).out
 
 
 def test_a_phone_column_that_is_hidden_is_asked_about(desk: Desk) -> None:

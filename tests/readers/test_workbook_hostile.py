@@ -208,6 +208,14 @@ def test_a_zip_that_is_both_kinds_of_workbook_is_none(tmp_path: Path) -> None:
     refused(an_xlsx(tmp_path / "b.xlsx", PEOPLE, **{"content.xml": "<a/>"}), "cannot be read as a workbook")
 
 
+def test_an_encoding_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    declared = '<?xml version="1.0" encoding="UTF-99"?>'
+    refused(an_ods(tmp_path / "b.ods", ODS_TITLES, declared), "cannot be read as a workbook")
+    book = {"xl/_rels/workbook.xml.rels": f"{declared}<R/>"}
+    with pytest.raises(InputError):
+        read(an_xlsx(tmp_path / "b.xlsx", PEOPLE, **book))
+
+
 def test_an_ods_without_a_list_of_its_parts_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "b.ods", "w") as book:
         book.writestr("content.xml", "<a/>")

@@ -47,7 +47,7 @@ def look_at(path: Path, sheet: str) -> Look:
         book = _workbook_part(path)
         pieces = pieces_of(path, _sheet_part(path, book, sheet))
         return _Scan(formats=_formats(path, book)).look(whole_tags(pieces))
-    except (ET.ParseError, KeyError, ValueError, StopIteration, OverflowError) as error:
+    except (ET.ParseError, LookupError, ValueError, StopIteration, OverflowError) as error:
         raise InputError(
             f"{path}: which rows of the sheet “{sheet}” are hidden cannot be told: the file is not as Excel writes it",
             hint="Open it in a spreadsheet program and save it again as .xlsx.",

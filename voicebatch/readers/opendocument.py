@@ -48,7 +48,7 @@ def looks_at(path: Path) -> dict[str, Look]:
         for piece in pieces_of(path, "content.xml"):
             parser.Parse(piece)
         parser.Parse(b"", True)  # noqa: FBT003 # expat takes no name for it
-    except (expat.ExpatError, ValueError, KeyError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:
         raise InputError(
             f"{path} cannot be read as a workbook ({error})",
             hint="Open it in a spreadsheet program and save it again as .xlsx or CSV.",
