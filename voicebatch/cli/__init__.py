@@ -22,7 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "report": ("report", "Write a run's reports again."),
     "runs": ("runs", "List the ledger's runs, or tell the story of one."),
     "resolve": ("resolve", "Settle requests whose outcome is unknown: sent or not sent."),
-    "schema": ("schema", "Write a schema to start from, or explain one."),
+    "schema": ("schema", "Write a schema to start from, infer one from a file, or explain one."),
     "sandbox": ("sandbox", "Serve a local copy of the provider's API."),
 }
 """Each command's module and its line in ``--help``, which so needs no import."""

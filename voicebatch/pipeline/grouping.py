@@ -25,6 +25,7 @@ _GENERAL: Final = tuple(
         (r"^the row has \d+ cells, the header (\d+)(:.*)$", r"there are more than the header's \1 cells\2"),
         (r"^the row goes on over \d+ lines and has \d+ cells, the header \d+(:.*)$", r"there are too many lines\1"),
         (r"^the template needs “.*”, and the cell is empty$", "the template needs a value, and the cell is empty"),
+        (r"^this can be read as .*: (write it .*)$", r"this can be read as the numbers of two countries: \1"),
         (r"^the template fails: .*$", "the template fails: see the reasons in rejected.csv"),
     )
 )
