@@ -234,6 +234,11 @@ def test_rows_above_a_word_for_a_phone_are_not_dropped(tmp_path: Path, text: str
     assert ";".join(source(tmp_path, text).header) == text.splitlines()[0]
 
 
+def test_a_line_of_totals_below_does_not_hide_the_header(tmp_path: Path) -> None:
+    only = source(tmp_path, "Export;Nantes\nNom;Tel\nA;0465710001\nTotal;60\n")
+    assert only.header == ("Nom", "Tel")
+
+
 def test_lines_of_notes_below_are_rows_of_their_own(tmp_path: Path, rows: Read) -> None:
     source(tmp_path, "Nom;Tel;Montant\nA;0465710001;60\nTotal;;60\n\nFin de liste\n")
     assert rows(tmp_path / "f.csv") == {

@@ -206,14 +206,14 @@ def _count(cells: Cells) -> int:
 
 
 def _is_above_numbers(rows: Sequence[Cells], place: int, phone_column: str | None) -> bool:
-    """Whether under this row's name for a phone column stand mostly numbers, and above it none."""
+    """Whether under this row's name for a phone column stand numbers in half of the rows at least, and above it none."""
     names = _phone_names(rows[place], phone_column)
     columns = [position for position, cell in enumerate(rows[place]) if cell in names]
     above, below = (
         [_holds_number([cells[at]]) for cells in part for at in columns if at < len(cells) and cells[at]]
         for part in (rows[:place], rows[place + 1 :])
     )
-    return sum(below) * 2 > len(below) and not any(above)
+    return any(below) and sum(below) * 2 >= len(below) and not any(above)
 
 
 def no_rows(name: str) -> InputError:
