@@ -206,7 +206,7 @@ def _count(cells: Cells) -> int:
 
 
 def _is_above_numbers(rows: Sequence[Cells], place: int, phone_column: str | None) -> bool:
-    """Whether under this row's name for a phone column stand numbers in half of the rows at least, and above it none."""
+    """Whether below this row's name for a phone column half of the cells are numbers, and above it none."""
     names = _phone_names(rows[place], phone_column)
     columns = [position for position, cell in enumerate(rows[place]) if cell in names]
     above, below = (
