@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final
@@ -19,8 +20,6 @@ def text(value: object) -> str | None:
             return value
         case bool():  # before numbers: a bool is an int
             return str(value).upper()
-        case float() if value.is_integer() and abs(value) < _EXACT:
-            return str(int(value))
         case float() | Decimal():
             return _number(value)
         case datetime():  # before dates: a datetime is a date
@@ -33,11 +32,25 @@ def text(value: object) -> str | None:
             return str(value)
 
 
+def texts(values: Iterable[object]) -> list[str | None]:
+    """The text of each cell of a column; fast for text, and for whole numbers."""
+    return [
+        value
+        if type(value) is str
+        else str(int(value))
+        if type(value) is float and -_EXACT < value < _EXACT and value.is_integer()
+        else text(value)
+        for value in values
+    ]
+
+
 def _number(value: float | Decimal) -> str | None:
     if math.isnan(value):
         return None
     if math.isinf(value):
         return str(value)
+    if isinstance(value, float) and "e" not in (shown := repr(value)) and not shown.endswith(".0"):
+        return shown
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f")
 

@@ -73,7 +73,14 @@ def shown_by(code: str) -> Shown | None:
     known = [section for section in sections if section]
     if all(section.whole == ("General",) and not section.fraction for section in known):
         return None
+    if set(code) == {"0"}:
+        return functools.partial(_padded, len(code), known)
     return functools.partial(_shown, known)
+
+
+def _padded(width: int, sections: list[_Section], value: float) -> str:
+    """What nearly all formats are that matter, fast."""
+    return f"{int(value):0{width}}" if 0 <= value == int(value) else _shown(sections, value)
 
 
 def _split(code: str) -> list[list[_Token]]:

@@ -35,7 +35,8 @@ _ATTRIBUTE: Final = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 _REFERENCE: Final = re.compile(rb"([A-Za-z]{1,8})(\d{1,12})")
 _VALUE: Final = re.compile(rb"<(?:\w+:)?v>([^<]{1,20})<")
 _VALUE_WITHIN: Final = 1 << 14  # bytes, among them those of a formula
-_UNUSUAL: Final = (b"hidden", b'ht="0', b't="e"', b":c")
+_UNUSUAL: Final = (b"hidden", b'ht="0', b't="e"')
+_PREFIX: Final = b":c"  # before the name of a cell's tag
 _CELL, _ROW = b'<c r="', b'<row r="'
 _FEW: Final = 16  # formats that are looked for one by one
 _TRUE: Final = (b"1", b"true")
@@ -113,10 +114,14 @@ class _Scan:
 
     def look(self, pieces: Iterator[bytes]) -> Look:
         unusual = (*_UNUSUAL, *(b's="%b"' % style for style in self.formats))
+        told = re.compile(rb"<(row|c)(?= (?:[^>]*?)(?:%b))([^>]*)>" % b"|".join(unusual))
         for index, piece in enumerate(pieces):
-            is_usual = index > 0 and len(self.formats) <= _FEW and not any(each in piece for each in unusual)
-            if not (is_usual and self._measure(piece)):  # the first piece tells of columns
-                self._read(piece)
+            if not index or _PREFIX in piece or not self._measure(piece):  # the first piece tells of columns
+                self._read(_TAG.finditer(piece), piece)
+            elif len(unusual) > _FEW or any(each in piece for each in unusual):
+                place = self.row, self.column
+                self._read(told.finditer(piece), piece)
+                self.row, self.column = place
         hidden = Hidden(frozenset(self.rows), frozenset(self.columns))
         return Look(hidden=hidden, extent=self.height * self.width, shown=self.found.shown, errors=self.found.errors)
 
@@ -132,8 +137,8 @@ class _Scan:
             self.height, self.width, self.row, self.column = height, width, int(places[0][-1]), int(places[1][-1])
         return True
 
-    def _read(self, piece: bytes) -> None:
-        for tag in _TAG.finditer(piece):
+    def _read(self, tags: Iterator[re.Match[bytes]], piece: bytes) -> None:
+        for tag in tags:
             attributes = dict(_ATTRIBUTE.findall(tag[2]))
             if tag[1] == b"c":
                 self._cell(attributes, piece, tag)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from voicebatch import settings
 from voicebatch.errors import InputError
 from voicebatch.headers import column_letters
-from voicebatch.readers.cells import text
+from voicebatch.readers.cells import texts
 from voicebatch.readers.rows import Rows, tidy
 
 if TYPE_CHECKING:
@@ -130,13 +130,13 @@ def _plain(values: Sequence[object]) -> pa.Array | None:
 
 
 def _texts(values: Sequence[object], position: int, first: int, look: Look) -> list[str | None]:
-    texts = [value if type(value) is str else text(value) for value in values]
+    found = texts(values)
     last = first + len(values) - 1
     for row, shown in look.shown.between(position, first, last):
-        texts[row - first] = _shown(shown, values[row - first], texts[row - first])
+        found[row - first] = _shown(shown, values[row - first], found[row - first])
     for row, _ in look.errors.between(position, first, last):
-        texts[row - first] = None
-    return texts
+        found[row - first] = None
+    return found
 
 
 def _shown(shown: Shown, value: object, plain: str | None) -> str | None:
