@@ -213,7 +213,7 @@ class _Scan:
 def _refuse_spread(extent: int) -> None:
     """Raises ``ValueError`` for more cells than memory holds."""
     if extent > MOST_CELLS:
-        raise ValueError(f"a sheet goes on over {extent:,} cells, nearly all of them empty")
+        raise ValueError(f"a sheet goes on over {extent:,} cells, more than memory holds")
 
 
 def _repeated(attributes: Mapping[str, str], name: str) -> int:

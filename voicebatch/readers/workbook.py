@@ -107,7 +107,7 @@ class _NewWorkbook:
         look = self.look(name)
         if look.extent > MOST_CELLS:
             raise InputError(
-                f"{self.path}: the sheet “{name}” goes on over {look.extent:,} cells, nearly all of them empty",
+                f"{self.path}: the sheet “{name}” goes on over {look.extent:,} cells, more than memory holds",
                 hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
             )
         return look, self.calamine.get_sheet_by_name(name)
