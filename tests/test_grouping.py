@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import voicebatch
+from voicebatch.cli import output
 from voicebatch.cli.output import fault_lines
 from voicebatch.models import Fault
 from voicebatch.pipeline.grouping import grouped, sentence
@@ -138,3 +139,8 @@ def test_a_long_list_of_allowed_values_does_not_hide_the_rows() -> None:
 def test_a_row_counts_once_for_a_kind() -> None:
     twice = faults(("a.csv", "tel", 1)) * 2
     assert [(group.rows, group.first_rows) for group in grouped(twice)] == [(1, (2,))]
+
+
+def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.echo("a\x1b[31m\u202ered\x07\udcff.csv:\n\u00a0é")
+    assert capsys.readouterr().out == "a�[31m�red��.csv:\n\u00a0é\n"

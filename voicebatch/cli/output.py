@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import traceback
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -72,7 +73,13 @@ def show_traceback(error: BaseException) -> None:
 def say(text: str) -> None:
     """A line for the person, on standard error."""
     with contextlib.suppress(OSError):  # nobody reads it any more: that is no reason to stop calling
-        click.echo(text, err=True)
+        echo(text, err=True)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Lines for the person. What a name of a file or of a column would do to a terminal is left out."""
+    is_harmless = (letter == "\n" or unicodedata.category(letter)[0] != "C" for letter in text)
+    click.echo("".join(letter if ok else "�" for letter, ok in zip(text, is_harmless, strict=True)), err=err)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -114,22 +121,22 @@ def print_summary(summary: RunSummary, common: Common) -> None:
     if summary.countries:
         print_table(country_table(summary))
     if summary.sandbox:
-        click.echo("A rehearsal in the sandbox: nobody was called, and nothing was charged.")
+        echo("A rehearsal in the sandbox: nobody was called, and nothing was charged.")
     names = {"unknown": "under way or unknown"} if summary.status is RunStatus.RUNNING else {}
     counts = asdict(summary.rows)
     rows = [f"{count} {names.get(name, name)}" for name, count in counts.items() if count and name != "total"]
-    click.echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
+    echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
     if is_elsewhere(summary.base_url):
-        click.echo(f"It was begun at {summary.base_url}, not at the provider's address.")
-    click.echo(f"Reports: {summary.report_dir}")
+        echo(f"It was begun at {summary.base_url}, not at the provider's address.")
+    echo(f"Reports: {summary.report_dir}")
     for line in _to_look_at(summary):
-        click.echo(common.typeable(line))
+        echo(common.typeable(line))
 
 
 def print_copies(paths: Iterable[str]) -> None:
     """Where the marked copies of the input are."""
     for path in paths:
-        click.echo(f"Marked copy: {path}")
+        echo(f"Marked copy: {path}")
 
 
 def is_elsewhere(base_url: str | None) -> bool:

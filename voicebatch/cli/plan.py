@@ -163,13 +163,13 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     """What would be sent, in a few lines; on standard error where standard output is kept for JSON."""
     from voicebatch.cli import output
 
-    echo = functools.partial(click.echo, err=on_stderr)
+    echo = functools.partial(output.echo, err=on_stderr)
     summary = made.summary()
     for file in made.intake.files:
         echo(f"{file.name}: {file.form}, {output.counted(file.rows, 'row')}, phone numbers in “{file.phone_column}”")
     show_faults(made, echo)
     for one in made.opt_outs:
-        echo(f"{one.name}: {len(one.numbers)} numbers not to call")
+        echo(f"{one.name}: {output.counted(len(one.numbers), 'number')} not to call")
     rows = summary.rows
     kinds = ", ".join(f"{count} {kind}" for kind, count in made.suppressed.items() if count)
     suppressed = f"{rows.suppressed} suppressed{f' ({kinds})' if kinds else ''}"

@@ -62,10 +62,10 @@ def _print(result: Validation) -> None:
     from voicebatch.pipeline.grouping import grouped
 
     for file in result.files:
-        click.echo(
+        output.echo(
             f"{file.name}: {file.form}, {output.counted(file.rows, 'row')}, phone numbers in “{file.phone_column}”"
         )
     for line in output.fault_lines(grouped(result.faults), files=len(result.files)):
-        click.echo(line)
-    click.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")
+        output.echo(line)
+    output.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")
     output.print_copies(map(str, result.annotated))
