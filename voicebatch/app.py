@@ -30,7 +30,6 @@ from voicebatch.pipeline.outlook import Outlook, look_ahead
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pipeline.prices import read_prices
 from voicebatch.pricing import Prices
-from voicebatch.provider import Provider, check_base_url
 from voicebatch.reports.cells import make_folder
 from voicebatch.schedules import read_schedule
 from voicebatch.sending import Clock, Sender
@@ -374,6 +373,8 @@ def check_address(base_url: str | None, *, sandbox: bool) -> str | None:
     """The API key for this address, before any work is done. Raises ``UsageError`` for an unsafe one, or no key."""
     if sandbox:
         return None
+    from voicebatch.provider import check_base_url
+
     check_base_url(base_url or wire.BASE_URL)
     return credentials.find_api_key(os.environ)
 
@@ -559,6 +560,8 @@ class _Sending:
 
 
 def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
+    from voicebatch.provider import Provider
+
     make_folder(Path(run.report_dir))
     ledger.check_integrity()
     clock = how.clock or LedgerClock(ledger)
@@ -590,6 +593,8 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
 def _address(how: _Sending) -> Iterator[tuple[str, str]]:
     """Where to send to and with which key. A sandbox lives as long as its run."""
     if not how.sandbox:
+        from voicebatch.provider import check_base_url
+
         yield check_base_url(how.base_url), how.api_key or credentials.find_api_key(os.environ)
         return
     from voicebatch.sandbox import serve

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,9 @@ import pyarrow.compute as pc
 from voicebatch.validation.cells import KINDS, read_date
 from voicebatch.validation.checks import OWN, Check
 from voicebatch.validation.words import advice, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TOO_LARGE: Final = 10**18  # for a cell of this kind
 
@@ -100,6 +102,8 @@ def _float(value: object) -> int | float | None:
 
 def _date(value: object) -> pd.Timestamp | None:
     """YAML reads a date without quotes itself."""
+    import pandas as pd
+
     moment = read_date(str(value)) if isinstance(value, date | str) else None
     return None if moment is None else pd.Timestamp(moment)
 

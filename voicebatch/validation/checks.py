@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 
 from voicebatch.validation.cells import KINDS
 from voicebatch.validation.rules import PHONE_NUMBER, CheckRule, Rules, Verdict
 from voicebatch.validation.words import characters, listed, quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OWN: Final = "own"  # of the column's own kind
 _ANY: Final = frozenset(KINDS)
@@ -52,6 +54,8 @@ def words(name: str, statistics: Mapping[str, Any]) -> str:
 
 def pandera_check(rule: CheckRule, rules: Rules) -> Any:
     """The check as pandera runs it on a column."""
+    import pandera.pandas as pandera
+
     judge = CHECKS[rule.name].judge
     if judge is None:
         return getattr(pandera.Check, rule.name)(**rule.statistics)
@@ -71,12 +75,14 @@ def reasons(rule: CheckRule, cells: pa.Array, rules: Rules) -> list[tuple[str, s
 def _said(statistics: Mapping[str, Any]) -> dict[str, Any]:
     """What a check was given as a sentence shows it: of a date, midnight goes without saying."""
     return {
-        name: str(value).removesuffix(" 00:00:00") if isinstance(value, pd.Timestamp) else value
+        name: str(value).removesuffix(" 00:00:00") if isinstance(value, datetime) else value
         for name, value in statistics.items()
     }
 
 
 def _passes(judge: Judge, cells: pd.Series[Any]) -> pd.Series[bool]:
+    import pandas as pd
+
     encoded = pa.chunked_array([pa.array(cells, pa.string())]).combine_chunks().dictionary_encode()
     refused = judge(encoded.dictionary)
     bad = np.isin(encoded.indices.to_numpy(zero_copy_only=False), list(refused))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from voicebatch.models import Fault
 from voicebatch.validation.rules import Schema
 from voicebatch.validation.words import listed, quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Repeats:
@@ -26,15 +29,17 @@ class Repeats:
         self._file, self._headers = file, headers
         self._kept: list[pd.DataFrame] = []
 
-    def keep(self, numbers: np.ndarray[Any, Any], frame: pd.DataFrame) -> None:
+    def keep(self, numbers: np.ndarray[Any, Any], values: Mapping[str, pa.Array]) -> None:
         """Remember these rows, which have these numbers in the spreadsheet."""
         if self._names:
-            self._kept.append(frame[self._names].set_axis(pd.Index(numbers), axis=0))
+            self._kept.append(frame_of({name: values[name] for name in self._names}).set_axis(numbers, axis=0))
 
     def faults(self) -> list[Fault]:
         """A fault for each time that a value stands again, by row."""
         if not self._kept:
             return []
+        import pandas as pd
+
         frame = pd.concat(self._kept)
         found = [fault for group in self._groups for fault in self._again(frame, group)]
         return sorted(found, key=lambda fault: fault.row)
@@ -52,3 +57,11 @@ class Repeats:
     def _fault(self, row: int, group: tuple[str, ...], reason: str) -> Fault:
         column = listed(self._headers[name] for name in group)
         return Fault(file=self._file, row=row, column=column, check="unique", reason=reason)
+
+
+def frame_of(columns: Mapping[str, pa.Array]) -> pd.DataFrame:
+    """Arrow columns as pandas has them."""
+    import pandas as pd
+
+    arrays = {name: pd.arrays.ArrowExtensionArray(values) for name, values in columns.items()}
+    return pd.DataFrame({name: pd.Series(array) for name, array in arrays.items()})

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.compute as pc
-from pandera.config import ValidationDepth, config_context
-from pandera.errors import SchemaErrorReason, SchemaErrors
 
 from voicebatch.errors import InputError, UsageError
 from voicebatch.models import Fault
 from voicebatch.settings import OWN_COLUMN
 from voicebatch.validation.cells import KINDS, filled
 from voicebatch.validation.checks import pandera_check, reasons
-from voicebatch.validation.repeats import Repeats
+from voicebatch.validation.repeats import Repeats, frame_of
 from voicebatch.validation.rules import CheckRule, Rules, Schema, Verdict
 from voicebatch.validation.words import listed, quoted
 
@@ -62,8 +59,8 @@ class Validator:
         self._headers = {name: found for name in schema.columns if (found := columns.get(name)) is not None}
         self._check_header(header)
         self._told = schema.phone_rule if reads_phones else None
-        self._pandera = pandera.DataFrameSchema({name: self._pandera_column(name) for name in self._headers})
         self._repeats = Repeats(schema, file=file, headers=self._headers)
+        self._checked = [name for name in self._headers if self._asked(name)]
 
     def check(
         self, numbers: np.ndarray[Any, Any], cells: pa.RecordBatch, phones: Mapping[int, Verdict] | None = None
@@ -75,9 +72,8 @@ class Validator:
         if not cells.num_rows or not self._headers:
             return []
         columns = {name: self._cells(name, cells) for name in self._headers}
-        frame = pd.DataFrame({name: _series(column.values) for name, column in columns.items()})
-        self._repeats.keep(numbers, frame)
-        refused = [*self._not_called(columns, phones or {}), *self._refused(frame, columns)]
+        self._repeats.keep(numbers, {name: column.values for name, column in columns.items()})
+        refused = [*self._not_called(columns, phones or {}), *self._refused(columns)]
         found = [*self._unreadable(columns), *refused, *self._empty(columns)]
         order = {name: index for index, name in enumerate(self._headers)}
         found.sort(key=lambda fault: (fault.place, order[fault.column]))
@@ -102,10 +98,15 @@ class Validator:
             if wrong:
                 raise InputError(f"{self._file}: {message}")
 
-    def _pandera_column(self, name: str) -> Any:
+    @cached_property
+    def _pandera(self) -> Any:
         """Its checks alone: types and empty cells are ours to tell, since to pandera an unreadable cell is a null."""
-        checks = [pandera_check(rule, self._rules) for rule in self._asked(name)]
-        return pandera.Column(checks=checks, nullable=True)
+        import pandera.pandas as pandera
+
+        checks = {name: [pandera_check(rule, self._rules) for rule in self._asked(name)] for name in self._checked}
+        return pandera.DataFrameSchema(
+            {name: pandera.Column(checks=asked, nullable=True) for name, asked in checks.items()}
+        )
 
     def _asked(self, name: str) -> list[CheckRule]:
         """The column's rules that pandera runs."""
@@ -129,7 +130,13 @@ class Validator:
             if columns[name].text[place].is_valid:
                 yield _Found(place, name, verdict.check, self._told.error or verdict.reason)
 
-    def _refused(self, frame: pd.DataFrame, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
+    def _refused(self, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
+        if not self._checked:
+            return  # and pandera, which takes half a second to load, is not loaded
+        from pandera.config import ValidationDepth, config_context
+        from pandera.errors import SchemaErrors
+
+        frame = frame_of({name: columns[name].values for name in self._checked})
         try:
             # Both can be turned off by a variable of the environment, and then everything would pass.
             with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
@@ -139,6 +146,8 @@ class Validator:
                 yield from self._found(error, columns[error.schema.name].text)
 
     def _found(self, error: Any, text: pa.Array) -> Iterator[_Found]:
+        from pandera.errors import SchemaErrorReason
+
         name = error.schema.name
         if error.reason_code is not SchemaErrorReason.DATAFRAME_CHECK:
             raise UsageError(f"{self._schema.name}: columns.{name}: {error.check} broke: {error.failure_cases}")
@@ -162,10 +171,6 @@ class Validator:
     def _fault(self, row: int, found: _Found) -> Fault:
         column = self._headers[found.column]
         return Fault(file=self._file, row=row, column=column, check=found.check, reason=found.reason)
-
-
-def _series(values: pa.Array) -> pd.Series[Any]:
-    return pd.Series(pd.arrays.ArrowExtensionArray(values))
 
 
 def _names(columns: Iterable[str]) -> str:
