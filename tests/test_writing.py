@@ -92,3 +92,13 @@ def test_messages_keep_their_codes_however_many_are_told_apart_at_once(monkeypat
     assert codes.tolist() == [0, 1, -1, 2, 0, -1, -1, 3, 2, 1]
     assert list(messages) == [Message(text="b"), Message(text="a"), Message(text="a", schedule=NOW), Message(text="c")]
     assert messages.ids(codes[codes >= 0]) == [messages[code].id for code in codes.tolist() if code >= 0]
+
+
+def test_a_text_of_bad_rows_alone_is_no_message() -> None:
+    writer, good = MessageWriter(Message(text="{{ a }}"), now=NOW), np.array([False, True, True])
+    cells = pa.RecordBatch.from_pydict({"a": ["bad", "b", "a"]})
+    with writer.for_table(("a",), file="f.csv") as table:
+        keys, faults = table.write(np.arange(3), cells, good, table.plain_texts(cells))
+    writer.book.add(keys)
+    codes, messages = writer.book.finish()
+    assert (codes.tolist(), [message.text for message in messages], faults) == ([-1, 0, 1], ["b", "a"], [])

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Progress
+from voicebatch.pipeline.ahead import ahead
 from voicebatch.pipeline.messages import NO_MESSAGE, NO_MESSAGES, Messages
 from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.writing import MessageWriter, TableWriter
@@ -171,7 +172,7 @@ class _Desk:
         region = self.schema.phone_region or self.options.region
         prepare = partial(_prepared, phone_column=phone_column, region=region, writing=writing)
         waiting: deque[Future[_Read]] = deque()
-        for rows in source.batches():
+        for rows in ahead(source.batches()):
             waiting.append(self.pool.submit(prepare, rows))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()

@@ -81,7 +81,7 @@ class MessageBook:
 
     def add(self, keys: Any) -> None:
         """The next rows, by their messages' keys; null for a row without a message."""
-        encoded = keys.dictionary_encode()
+        encoded = keys if pa.types.is_dictionary(keys.type) else keys.dictionary_encode()
         indices = encoded.indices.fill_null(NO_MESSAGE).to_numpy().astype(np.int32, copy=False)
         self._waiting.append((indices, encoded.dictionary.cast(pa.large_string())))
         if sum(len(texts) for _, texts in self._waiting) > max(len(self._known), _AT_ONCE):
@@ -90,8 +90,11 @@ class MessageBook:
     def finish(self) -> tuple[NDArray[np.int32], Messages]:
         """The code of every row, -1 for none, and the messages."""
         self._tell_apart()
-        codes = np.concatenate([np.zeros(0, np.int32), *self._codes])
-        return codes, Messages(kinds=tuple(self._kinds), keys=self._known)
+        places = np.concatenate([np.zeros(0, np.int32), *self._codes])
+        self._codes = []
+        heard = pa.array(places, mask=places == NO_MESSAGE).dictionary_encode()  # some may be of rows without a message
+        codes: NDArray[np.int32] = heard.indices.fill_null(NO_MESSAGE).to_numpy()
+        return codes, Messages(kinds=tuple(self._kinds), keys=self._known.take(heard.dictionary))
 
     def _tell_apart(self) -> None:
         texts = pa.concat_arrays([self._known, *(texts for _, texts in self._waiting)]).dictionary_encode()

@@ -28,6 +28,7 @@ from voicebatch.models import (
     people,
 )
 from voicebatch.pacing import earliest_finish
+from voicebatch.pipeline.ahead import ahead
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices, money, total
@@ -307,7 +308,7 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     folder, summary = plan.report_dir, plan.summary()
     make_folder(folder)
     files = [file.name for file in plan.intake.files]
-    written = write_recipients(folder, plan.run_id, files, plan.blocks(), calling_codes=phones.calling_codes)
+    written = write_recipients(folder, plan.run_id, files, ahead(plan.blocks()), calling_codes=phones.calling_codes)
     write_bytes(folder / "rejected.csv", plan.rejected_csv())
     checks = [manifest.row_check(summary.rows, written)]
     manifest.write_manifest(folder, plan.manifest, summary, checks, written_at=now)

@@ -101,10 +101,11 @@ class TableWriter:
     _rendered: dict[Row, Rendered] = field(default_factory=dict)
 
     def plain_texts(self, cells: Any) -> Any:
-        """The texts of a record batch, null where ``write`` has to tell; ``None`` where it has to tell of all."""
+        """The texts of a record batch, as a dictionary array; null where ``write`` has to tell (``None``: all)."""
         if self.own:
             return None
-        return self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
+        texts = self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
+        return None if texts is None else texts.dictionary_encode()
 
     def write(
         self, rows: NDArray[np.int64], cells: Any, good: NDArray[np.bool_], texts: Any
@@ -114,11 +115,13 @@ class TableWriter:
         ``texts`` is what ``plain_texts`` said of the same cells; rows that are not ``good`` have no message.
         """
         if texts is None:
-            texts = pa.nulls(len(rows), pa.string())
+            texts = pa.nulls(len(rows), pa.string()).dictionary_encode()
         careful = np.flatnonzero(good & texts.is_null().to_numpy(zero_copy_only=False))
+        texts = pa.DictionaryArray.from_arrays(pc.if_else(pa.array(good), texts.indices, None), texts.dictionary)
+        if not len(careful):
+            return texts, []
         told, faults = self._one_by_one(rows[careful], cells.take(pa.array(careful)))
-        texts = pc.if_else(pa.array(good), texts, None)
-        return pc.replace_with_mask(texts, _mask(len(rows), careful), told), faults
+        return pc.replace_with_mask(texts.dictionary_decode(), _mask(len(rows), careful), told), faults
 
     def _one_by_one(self, rows: NDArray[np.int64], cells: Any) -> tuple[Any, list[Fault]]:
         """Every distinct combination of the cells that matter is rendered once."""
