@@ -44,7 +44,7 @@ def _drawn(sheet: Any) -> Iterator[str]:
         yield f'<text x="{MARGIN / 2}" y="{HEIGHT * place + 20}" text-anchor="middle" fill="#444444">{row}</text>'
         for column in WIDTHS:
             cell = sheet[f"{column}{row}"]
-            yield from _box(column, place, _shown(cell.value), _colour(sheet, cell.coordinate))
+            yield from _box(column, place, _shown(cell.value), _colour(cell))
             if cell.comment:
                 notes += _note(column, place, cell.comment.text)
     yield from notes
@@ -55,9 +55,8 @@ def _shown(value: Any) -> str:
     return f"{value:%H:%M}" if hasattr(value, "hour") else str(value or "")
 
 
-def _colour(sheet: Any, cell: str) -> str:
-    rules = [rule for one in sheet.conditional_formatting if cell in one.sqref for rule in one.rules]
-    return f"#{rules[0].dxf.fill.bgColor.rgb[2:]}" if rules else "#ffffff"
+def _colour(cell: Any) -> str:
+    return f"#{cell.fill.fgColor.rgb[2:]}" if cell.fill.fill_type == "solid" else "#ffffff"
 
 
 def _left(column: str) -> int:

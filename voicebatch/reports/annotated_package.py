@@ -49,7 +49,7 @@ def elements(xml: str, level: int) -> Iterator[Element]:
         if depth == level and not closing:
             opened = tag.start(), written
         if depth == level and (closing or empty):
-            yield Element(name=name.split(":")[-1], attributes=_attributes(opened[1]), start=opened[0], end=tag.end())
+            yield Element(name=name.split(":")[-1], attributes=attributes(opened[1]), start=opened[0], end=tag.end())
         depth += not closing and not empty
 
 
@@ -64,8 +64,21 @@ def _tags(xml: str) -> Iterator[re.Match[str]]:
             yield tag
 
 
-def _attributes(written: str) -> dict[str, str]:
-    return {name: html.unescape(double or single) for name, double, single in _ATTRIBUTE.findall(written)}
+def attributes(tag: str) -> dict[str, str]:
+    """What a tag says, by name."""
+    return {name: html.unescape(double or single) for name, double, single in _ATTRIBUTE.findall(tag)}
+
+
+def with_attribute(xml: str, name: str, value: str) -> str:
+    """An element whose tag says so, whether or not it said something else. Raises ``ValueError`` for what is none."""
+    tag = _MARKUP.match(xml)
+    if not tag:
+        raise ValueError("there is no element")
+    end = tag.end(3)
+    for found in _ATTRIBUTE.finditer(xml, 0, end):
+        if found[1] == name:
+            return f"{xml[: found.start()]}{name}={quoteattr(value)}{xml[found.end() :]}"
+    return f"{xml[:end].rstrip()} {name}={quoteattr(value)}{xml[end:]}"
 
 
 def root(xml: str) -> tuple[str, str]:
@@ -163,9 +176,10 @@ class Package:
             self.put(part, append(xml, tag))
 
     def write(self, path: Path, streamed: dict[str, Callable[[IO[bytes]], None]]) -> None:
-        """Writes the whole file. A part that is ``streamed`` is written by whom it names."""
+        """Writes the whole file; last, and in their order, the parts that are ``streamed``, by whom they name."""
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as copy:
-            for name in {**self._infos, **self._changed}:
+            others = [name for name in {**self._infos, **self._changed} if name not in streamed]
+            for name in [*others, *streamed]:
                 old = self._infos.get(name)
                 info = zipfile.ZipInfo(name, old.date_time if old else _FIRST_DATE)
                 info.compress_type = old.compress_type if old else zipfile.ZIP_DEFLATED

@@ -1,8 +1,8 @@
 """A copy of a user's own workbook with its bad cells marked: a colour, and a note that says why.
 
 Only what the marks need is added; formulas and their values, formats, filters, pictures, charts and macros are copied
-as they are. The colour is a conditional format: it lies above a cell's own and comes off without a trace. Source:
-ECMA-376, part 1, 18.3.1.99 (the order of a sheet's elements), 18.7 (notes), and part 4, 19.4 (their shapes).
+as they are. The colour is the cell's own, so that it moves with the cell and every program finds it. Source: ECMA-376,
+part 1, 18.3.1.99 (the order of a sheet's elements), 18.7 (notes), and part 4, 19.4 (their shapes).
 """
 
 from __future__ import annotations
@@ -11,39 +11,32 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import IO, Final
 from xml.sax.saxutils import escape
 
 from voicebatch.headers import column_letters
 from voicebatch.reports.annotated import AUTHOR, MOST_CELLS, Mark
+from voicebatch.reports.annotated_cells import Cells, without_colour
 from voicebatch.reports.annotated_package import Package, append, elements, inserted, opened, root, small
+from voicebatch.reports.annotated_styles import Styles
 
 _XML: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _TYPES: Final = "application/vnd.openxmlformats-officedocument"
 _PIECE: Final = 1 << 20
-_END_OF_CELLS: Final = re.compile(rb"</(?:[\w.-]+:)?sheetData\s*>|<(?:[\w.-]+:)?sheetData\s*/>")
+_BEGIN_OF_CELLS: Final = re.compile(rb"<([\w.-]+:)?sheetData(?:\s[^<>]*)?(?<!/)>")
+_LONGEST_HEAD: Final = 1 << 22  # bytes before the cells, among them the columns'
+_END_OF_CELLS: Final = re.compile(rb"</(?:[\w.-]+:)?sheetData\s*>")
 _LONGEST_TAG: Final = 256
 _LAST_ROW, _LAST_COLUMN = 1_048_575, 16_383  # from 0
 
-# What may stand behind a conditional format, and behind the drawing that holds the notes' shapes.
+# What may stand behind the drawing that holds the notes' shapes.
 _AFTER_DRAWING: Final = frozenset(
     ("legacyDrawingHF", "drawingHF", "picture", "oleObjects", "controls", "webPublishItems", "tableParts", "extLst",
      "AlternateContent")
 )  # fmt: skip
-_AFTER_FORMATS: Final = _AFTER_DRAWING | frozenset(
-    ("dataValidations", "hyperlinks", "printOptions", "pageMargins", "pageSetup", "headerFooter", "rowBreaks",
-     "colBreaks", "customProperties", "cellWatches", "ignoredErrors", "smartTags", "drawing", "legacyDrawing")
-)  # fmt: skip
-_AFTER_STYLES: Final = frozenset(("tableStyles", "colors", "extLst"))
-
-_OURS: Final = f'LEN("{AUTHOR}")&gt;0'  # always true, and every program keeps it: how we know our own again
-_RANGES: Final = 200  # in one format; programs grow slow on long lists
-_PRIORITY: Final = re.compile(r'\bpriority="(\d+)"')
-_COLOUR: Final = "FFFFC7CE"
 
 _SIGN: Final = f"[{AUTHOR}] "  # before what we add to a note of the user's
 _ADDED_WORDS: Final = re.compile(rf"(?:\s|&#1[03];|&#x[aAdD];|_x000[aAdD]_){{0,8}}{re.escape(_SIGN)}[^<]*")
@@ -97,12 +90,21 @@ def mark_workbook(path: Path, copy: Path, sheet: str, marks: Sequence[Mark]) -> 
 def _mark(package: Package, copy: Path, sheet: str, marks: Sequence[Mark]) -> None:
     book = next(iter(package.related("", "officeDocument").values()))
     part = _part_of(package, book, sheet)
-    length, tail = _below_cells(package, part)
-    colour = _colour(package, book)
+    head, length, tail = _around_cells(package, part)
+    styles_part = _styles_part(package, book)
+    styles = Styles(package.text(styles_part))
+    above = without_colour(head.decode(), styles)
+    cells = Cells(above, root(tail)[0], [(mark.row, mark.column) for mark in marks], styles)
     has_notes_anew = _write_notes(package, part, marks)
-    drawing = _write_shapes(package, part, tail, marks, has_notes_anew)
-    tail = _with_drawing(_with_formats(tail, marks, colour), drawing)
-    package.write(copy, {part: partial(_write_sheet, package, part, length, tail.encode())})
+    below = _with_drawing(tail, _write_shapes(package, part, tail, marks, has_notes_anew))
+
+    def write_sheet(copy: IO[bytes]) -> None:
+        copy.write(above.encode())
+        copy.writelines(cells.copied(_pieces_of_cells(package, part, len(head), length)))
+        copy.write(below.encode())
+
+    # Only when the cells are written it is known which styles there have to be.
+    package.write(copy, {part: write_sheet, styles_part: styles.write})
 
 
 def _part_of(package: Package, book: str, sheet: str) -> str:
@@ -114,57 +116,32 @@ def _part_of(package: Package, book: str, sheet: str) -> str:
     return package.related(book, "worksheet")[relation]
 
 
-# The sheet: all of its cells are copied, and what stands below them is changed.
+# The sheet: what stands before its cells and below them is read as a whole.
 
 
-def _below_cells(package: Package, part: str) -> tuple[int, str]:
-    """How many bytes there are up to the end of a sheet's cells, and what comes below."""
+def _around_cells(package: Package, part: str) -> tuple[bytes, int, str]:
+    """What stands before a sheet's cells, how many bytes those have, and what comes below."""
     with package.open(part) as sheet:
-        done, window = 0, b""
-        while piece := sheet.read(_PIECE):
-            window += piece
-            if end := _END_OF_CELLS.search(window):
-                tail = small(window[end.end() :] + sheet.read(1 << 27))
-                return done + end.end(), tail.decode()
-            done += max(0, len(window) - _LONGEST_TAG)
-            window = window[-_LONGEST_TAG:]
-    raise ValueError("the sheet has no end")
+        window = sheet.read(_LONGEST_HEAD)
+        begin = _BEGIN_OF_CELLS.search(window)
+        if not begin:
+            raise ValueError("the sheet has no cells")
+        head, window, length = window[: begin.end()], window[begin.end() :], 0
+        while not (end := _END_OF_CELLS.search(window)):
+            length += max(0, len(window) - _LONGEST_TAG)
+            if not (piece := sheet.read(_PIECE)):
+                raise ValueError("the sheet has no end")
+            window = window[-_LONGEST_TAG:] + piece
+        tail = small(window[end.end() :] + sheet.read(1 << 27))
+        return head, length + end.end(), tail.decode()
 
 
-def _write_sheet(package: Package, part: str, length: int, tail: bytes, copy: IO[bytes]) -> None:
+def _pieces_of_cells(package: Package, part: str, begin: int, length: int) -> Iterator[bytes]:
     with package.open(part) as sheet:
+        sheet.seek(begin)
         while length and (piece := sheet.read(min(_PIECE, length))):
             length -= len(piece)
-            copy.write(piece)
-    copy.write(tail)
-
-
-def _with_formats(tail: str, marks: Sequence[Mark], colour: int) -> str:
-    for element in reversed(list(elements(tail, 0))):
-        if element.name == "conditionalFormatting" and f'LEN("{AUTHOR}")' in (
-            tail[element.start : element.end].replace("&quot;", '"')
-        ):
-            tail = tail[: element.start] + tail[element.end :]
-    first = max((int(number) for number in _PRIORITY.findall(tail)), default=0) + 1
-    ranges, prefix = list(_ranges(marks)), root(tail)[0]
-    formats = [
-        f'<{prefix}conditionalFormatting sqref="{" ".join(ranges[start : start + _RANGES])}">'
-        f'<{prefix}cfRule type="expression" dxfId="{colour}" priority="{first + serial}">'
-        f"<{prefix}formula>{_OURS}</{prefix}formula></{prefix}cfRule></{prefix}conditionalFormatting>"
-        for serial, start in enumerate(range(0, len(ranges), _RANGES))
-    ]
-    return inserted(tail, "".join(formats), before=_AFTER_FORMATS, level=0)
-
-
-def _ranges(marks: Sequence[Mark]) -> Iterator[str]:
-    """The cells' names; of some below each other, those of the first and the last."""
-    cells = sorted((mark.column, mark.row) for mark in marks)
-    for at, (column, row) in enumerate(cells):
-        if at == 0 or cells[at - 1] != (column, row - 1):
-            first = row
-        if at == len(cells) - 1 or cells[at + 1] != (column, row + 1):
-            letters = column_letters(column)
-            yield f"{letters}{first}" if first == row else f"{letters}{first}:{letters}{row}"
+            yield piece
 
 
 def _with_drawing(tail: str, drawing: str | None) -> str:
@@ -174,29 +151,12 @@ def _with_drawing(tail: str, drawing: str | None) -> str:
     return inserted(tail, tag, before=_AFTER_DRAWING, level=0)
 
 
-def _colour(package: Package, book: str) -> int:
-    """The position of our colour among the workbook's formats for conditions."""
-    name = next(iter(package.related(book, "styles").values()), None)
-    if name is None:
+def _styles_part(package: Package, book: str) -> str:
+    """The name of the part with the styles, which is a new one if there was none."""
+    if not package.related(book, "styles"):
         content_type = f"{_TYPES}.spreadsheetml.styles+xml"
         package.add("xl/styles.xml", _STYLES, content_type=content_type, owner=book, kind="styles")
-        name = next(iter(package.related(book, "styles").values()))
-    xml = opened(package.text(name))
-    prefix = root(xml)[0]
-    fill = f'<{prefix}fill><{prefix}patternFill><{prefix}bgColor rgb="{_COLOUR}"/></{prefix}patternFill></{prefix}fill>'
-    ours = f"<{prefix}dxf>{fill}</{prefix}dxf>"
-    known = next((one for one in elements(xml, 1) if one.name == "dxfs"), None)
-    if known is None:
-        dxfs = f'<{prefix}dxfs count="1">{ours}</{prefix}dxfs>'
-        package.put(name, inserted(xml, dxfs, before=_AFTER_STYLES, level=1))
-        return 0
-    old = xml[known.start : known.end]
-    formats = [old[one.start : one.end] for one in elements(old, 1)]
-    if ours not in formats:
-        formats.append(ours)
-        dxfs = f'<{prefix}dxfs count="{len(formats)}">{"".join(formats)}</{prefix}dxfs>'
-        package.put(name, xml[: known.start] + dxfs + xml[known.end :])
-    return formats.index(ours)
+    return next(iter(package.related(book, "styles").values()))
 
 
 # The notes, and the shapes in which they are shown.
