@@ -22,6 +22,7 @@ from voicebatch.models import Fault, Progress
 from voicebatch.pipeline.ahead import ahead
 from voicebatch.pipeline.messages import NO_MESSAGE, NO_MESSAGES, Messages
 from voicebatch.pipeline.numbers import digits_of
+from voicebatch.pipeline.rejects import Rejects
 from voicebatch.pipeline.writing import MessageWriter, TableWriter
 from voicebatch.reports.rejected import RejectedRows
 from voicebatch.settings import InputOptions
@@ -124,7 +125,7 @@ class _Taken:
     row: list[NDArray[np.int32]] = field(default_factory=list)
     number: list[NDArray[np.int64]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    rejected_rows: list[tuple[NDArray[np.int64], Any]] = field(default_factory=list)
+    rejects: Rejects = field(default_factory=Rejects)
     rows: int = 0
     rejected: int = 0
 
@@ -271,16 +272,7 @@ def _take_late_faults(taken: _Taken, faults: Sequence[Fault]) -> None:
 def _keep_rejected(taken: _Taken, rows: readers.Rows, wanted: set[int]) -> None:
     if wanted:
         mask = np.isin(rows.numbers, list(wanted))
-        taken.rejected_rows.append((rows.numbers[mask], rows.cells.filter(pa.array(mask))))
-
-
-def _rejected_rows(taken: _Taken) -> Iterator[RejectedRows]:
-    """The bad rows of a source in their order: those of late faults came last."""
-    if taken.rejected_rows:
-        numbers = np.concatenate([numbers for numbers, _ in taken.rejected_rows])
-        order = np.argsort(numbers)
-        cells = pa.Table.from_batches([cells for _, cells in taken.rejected_rows]).take(pa.array(order))
-        yield RejectedRows(cells=cells, faults=taken.faults)
+        taken.rejects.keep(rows.numbers[mask], rows.cells.filter(pa.array(mask)))
 
 
 def _joined(taken: Sequence[_Taken], writer: MessageWriter | None) -> Intake:
@@ -306,7 +298,7 @@ def _joined(taken: Sequence[_Taken], writer: MessageWriter | None) -> Intake:
         hidden=hidden,
         messages=messages,
         faults=tuple(fault for one in taken for fault in one.faults),
-        rejected_rows=tuple(rows for one in taken for rows in _rejected_rows(one)),
+        rejected_rows=tuple(one.rejects.rows(one.faults) for one in taken if one.rejects),
     )
 
 

@@ -229,8 +229,8 @@ class Plan:
             ledger=show_url(self.ledger_url),
         )
 
-    def rejected_csv(self) -> bytes:
-        """The content of ``rejected.csv``."""
+    def rejected_csv(self) -> Iterator[bytes | memoryview]:
+        """The content of ``rejected.csv``, some at a time."""
         return rejected_csv(self.intake.headers, self.intake.rejected_rows)
 
     def new_run(self, *, base_url: str) -> NewRun:
@@ -247,7 +247,7 @@ class Plan:
             manifest=self.manifest,
             planned_at=self.planned_at,
             counts=self.counts,
-            documents={"rejected.csv": self.rejected_csv()},
+            documents={"rejected.csv": b"".join(self.rejected_csv())},
             batches=(NewBatch(batch, estimate_batch(self.prices, batch.numbers)) for batch in self.batches()),
             rows=self._new_rows(),
         )

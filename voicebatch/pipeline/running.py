@@ -33,7 +33,7 @@ from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices, money, total
 from voicebatch.reports import manifest
-from voicebatch.reports.cells import make_folder, write_bytes
+from voicebatch.reports.cells import make_folder, write_blocks, write_bytes
 from voicebatch.reports.country import country_totals, write_country_report
 from voicebatch.reports.recipients import Lines, write_recipients
 from voicebatch.settings import BATCH_ROWS
@@ -309,7 +309,7 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     make_folder(folder)
     files = [file.name for file in plan.intake.files]
     written = write_recipients(folder, plan.run_id, files, ahead(plan.blocks()), calling_codes=phones.calling_codes)
-    write_bytes(folder / "rejected.csv", plan.rejected_csv())
+    write_blocks(folder / "rejected.csv", plan.rejected_csv())
     checks = [manifest.row_check(summary.rows, written)]
     manifest.write_manifest(folder, plan.manifest, summary, checks, written_at=now)
 

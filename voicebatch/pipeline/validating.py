@@ -13,7 +13,7 @@ from voicebatch.errors import InputError
 from voicebatch.models import Fault, Progress, RowCounts, digest
 from voicebatch.pipeline.intake import InputFile, take_in
 from voicebatch.pipeline.plan import too_many_bad_rows
-from voicebatch.reports.cells import make_folder, write_bytes
+from voicebatch.reports.cells import make_folder, write_blocks
 from voicebatch.reports.rejected import rejected_csv
 from voicebatch.settings import InputOptions, MaxInvalid
 from voicebatch.validation import Rules, Schema
@@ -48,7 +48,7 @@ def validate(
     intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=None, on_progress=on_progress)
     folder = out / f"validate-{digest([readers.sha256(path) for path in files])[:12]}"
     make_folder(folder)
-    write_bytes(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows))
+    write_blocks(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows))
     rejected = int(np.count_nonzero(intake.rejected))
     counts = RowCounts(total=len(intake.row), rejected=rejected)
     return Validation(

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from io import BytesIO, TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,25 +61,24 @@ def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object
 def write_columns(path: Path, header: Sequence[str], blocks: Iterable[Sequence[Any]]) -> None:
     """Writes a whole CSV file from Arrow columns: a reader sees the old one or the new one.
 
-    A null is an empty cell. What is not known to be a word or a number must be a ``text_column`` already.
+    See ``csv_lines``.
     """
-    partial = partial_of(path)
-    with partial.open("wb") as file:
-        file.write(csv_bytes(header, ()))
-        for columns in blocks:
-            file.write(_lines(columns))
-    partial.replace(path)
+    write_blocks(path, chain([csv_bytes(header, ())], map(csv_lines, blocks)))
 
 
-def _lines(columns: Sequence[Any]) -> memoryview:
-    """Lines of CSV. The texts of an Arrow column stand one behind the other: together they are the file."""
+def csv_lines(columns: Sequence[Any]) -> memoryview:
+    """Lines of CSV from Arrow columns. A null is an empty cell.
+
+    What is not known to be a word or a number must be a ``text_column`` already.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    *cells, last = [pc.fill_null(column.cast(pa.string()), "") for column in columns]
-    lines = pc.binary_join_element_wise(*cells, pc.binary_join_element_wise(last, "", "\r\n"), ",")
+    comma, end, nothing = (pa.scalar(text, pa.large_string()) for text in (",", "\r\n", ""))
+    *cells, last = [pc.fill_null(column.cast(pa.large_string()), nothing) for column in columns]
+    lines = pc.binary_join_element_wise(*cells, pc.binary_join_element_wise(last, nothing, end), comma)
     _, offsets, texts = lines.buffers()
-    ends = memoryview(offsets).cast("i")
+    ends = memoryview(offsets).cast("q")  # the texts of an Arrow column stand one behind the other
     return memoryview(texts)[ends[lines.offset] : ends[lines.offset + len(lines)]]
 
 
@@ -122,8 +122,14 @@ def _remove_abandoned(folder: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a whole file: a reader sees the old one or the new one."""
+    write_blocks(path, [content])
+
+
+def write_blocks(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
+    """The same of what need not be in memory all at once."""
     partial = partial_of(path)
-    partial.write_bytes(content)
+    with partial.open("wb") as file:
+        file.writelines(blocks)
     partial.replace(path)
 
 
