@@ -15,7 +15,7 @@ from pyarrow import types
 
 from voicebatch import settings
 from voicebatch.errors import InputError
-from voicebatch.headers import unique_header
+from voicebatch.headers import listed, unique_header
 from voicebatch.readers.cells import text
 from voicebatch.readers.rows import Request, Rows, Source, no_rows, tidy
 
@@ -133,8 +133,9 @@ def _is_bomb(group: Any, path: Path) -> bool:
 def _refuse_unreadable(column: Any, path: Path) -> None:
     kind = _plain(column.type)
     if not any(is_kind(kind) for is_kind in (*_TYPED, *_TEXT)) and kind != pa.uuid():
+        name = str(column.type).partition("<")[0]  # what it is made of has names of its own
         raise InputError(
-            f"{path}: the column “{column.name}” holds {column.type}: no text, number, date or truth value",
+            f"{path}: the column {listed([column.name])} holds {name}: no text, number, date or truth value",
             hint="Leave the column out of the file, or write it as text.",
         )
 
@@ -143,9 +144,10 @@ def _refuse_unreadable(column: Any, path: Path) -> None:
 def _parquet(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
+        why = "the names of its columns are damaged" if isinstance(error, KeyError) else str(error).strip().rstrip(".")
         raise InputError(
-            f"{path} cannot be read as Parquet ({str(error).strip().rstrip('.')})",
+            f"{path} cannot be read as Parquet ({why})",
             hint="Write the file again, or as CSV.",
         ) from error
 
@@ -179,7 +181,7 @@ def _refuse_endless(batch: pa.RecordBatch, path: Path) -> None:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if _longest(column) > _LONGEST_CELL:
             raise InputError(
-                f"{path}: a cell in the column “{name}” is longer than {_LONGEST_CELL:,} bytes",
+                f"{path}: a cell in the column {listed([name])} is longer than {_LONGEST_CELL:,} bytes",
                 hint="Leave the column out of the file.",
             )
 
@@ -248,7 +250,7 @@ def _decoded(column: pa.Array, name: str) -> pa.Array:
     try:
         return column.cast(pa.string())
     except pa.ArrowInvalid as error:
-        raise ValueError(f"the column “{name}” holds bytes that are no text in UTF-8") from error
+        raise ValueError(f"the column {listed([name])} holds bytes that are no text in UTF-8") from error
 
 
 def _to_python(column: pa.Array) -> pa.Array:
