@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from voicebatch.validation.checks import pandera_check, reasons
 from voicebatch.validation.repeats import Repeats, frame_of
 from voicebatch.validation.rules import CheckRule, Rules, Schema, Verdict
 from voicebatch.validation.words import listed, quoted
+
+_DIGITS_OF_A_NUMBER: Final = 6
 
 
 class _Cells(NamedTuple):
@@ -174,4 +176,9 @@ class Validator:
 
 
 def _names(columns: Iterable[str]) -> str:
-    return listed(map(quoted, columns))
+    """Without people's numbers, which stand in the first row of a file that has no header."""
+    return listed("`…` (a number)" if _holds_number(column) else quoted(column) for column in columns)
+
+
+def _holds_number(name: str) -> bool:
+    return sum(character.isdecimal() for character in name) >= _DIGITS_OF_A_NUMBER
