@@ -7,6 +7,7 @@ explains what is wrong with them. From a stray quotation mark on all do: where a
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -127,6 +128,8 @@ def _middle(block: bytes) -> int:
 
 def _parsed(block: bytes, layout: Layout) -> pa.Table | None:
     """The block as a table of text, if every row has all its cells and none is too long."""
+    if block.startswith(codecs.BOM_UTF8):
+        return None  # Arrow would pass over it, in the middle of a file too
     names = [str(position) for position in range(layout.width)]
     quoted = b'"' in block
     try:
