@@ -56,6 +56,7 @@ _ANYWHERE: Final = frozenset("’‘´–—·\xa0\xad")
 _SIGNS: Final = frozenset("ºª°²§•½¼¾×±÷µ©¥¢")
 _BEST_SIGNS: Final = frozenset("€°’–—«»“”‘…\xa0ºª²•")
 _WORST_LETTER: Final = -2.0
+_OF_NO_FILES: Final = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 _MOST_DOUBTS: Final = 0.2  # of all the letters that are not ASCII
 _OTHER, _SMALL, _CAPITAL, _HIGH = range(4)  # what stands beside a byte
 
@@ -97,12 +98,15 @@ def detect(path: Path, wanted: str | None) -> Encoding:
 def _known(wanted: str) -> str:
     try:
         "".encode(wanted)
-    except (LookupError, ValueError) as error:
-        raise UsageError(
-            f"There is no encoding “{wanted}”",
-            hint="Name another, as in --encoding cp1252 or --encoding utf-8.",
-        ) from error
-    return wanted
+        is_known = codecs.lookup(wanted).name not in _OF_NO_FILES
+    except (LookupError, ValueError):
+        is_known = False
+    if is_known:
+        return wanted
+    raise UsageError(
+        f"There is no encoding “{wanted}”",
+        hint="Name another, as in --encoding cp1252 or --encoding utf-8.",
+    )
 
 
 def _marked(path: Path) -> str:
