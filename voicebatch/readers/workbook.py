@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from voicebatch.readers.hidden import Look
 
+_MOST_COLUMNS: Final = 16_384  # of any spreadsheet
 _PANIC: Final = "PanicException"  # how calamine ends on some broken files; Python has no name to catch it by
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0"
@@ -110,7 +111,13 @@ class _NewWorkbook:
                 f"{self.path}: the sheet “{name}” goes on over {look.extent:,} cells, more than memory holds",
                 hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
             )
-        return look, self.calamine.get_sheet_by_name(name)
+        grid = self.calamine.get_sheet_by_name(name)
+        if (columns := (grid.start or (0, 0))[1] + grid.width) > _MOST_COLUMNS:
+            raise InputError(
+                f"{self.path}: the sheet “{name}” has {columns:,} columns, more than any spreadsheet",
+                hint="Copy what is filled into a new workbook, or save the sheet as CSV.",
+            )
+        return look, grid
 
 
 def _no_workbook(path: Path) -> InputError:
