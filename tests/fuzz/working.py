@@ -23,8 +23,8 @@ from tests.fuzz.cases import make_case
 from tests.fuzz.targets import run
 
 AT: Final = "at"
-CPU_SECONDS: Final = float(os.environ.get("VOICEBATCH_FUZZ_SECONDS", "10"))
-STUCK_SECONDS: Final = 12 * CPU_SECONDS  # by the clock on the wall: nothing is computed, and it does not go on
+CPU_SECONDS: Final = float(os.environ.get("VOICEBATCH_FUZZ_SECONDS", "30"))
+STUCK_SECONDS: Final = 10 * CPU_SECONDS  # by the clock on the wall: nothing is computed, and it does not go on
 MEMORY_BYTES: Final = 2 << 30
 _AT_ONCE: Final = 500
 
