@@ -194,3 +194,10 @@ def test_a_folder_of_empty_files_has_no_rows(tmp_path: Path) -> None:
 def test_a_file_without_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no columns"):
         open_sources(write(tmp_path / "a.parquet", pa.table({})))
+
+
+def test_each_block_says_how_much_of_the_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebatch.settings.BATCH_ROWS", 2)
+    pq.write_table(pa.table({"phone": ["1", "2", "3", "4", "5"]}), tmp_path / "people.parquet")
+    (source,) = open_sources(tmp_path / "people.parquet")
+    assert [rows.share for rows in source.batches()] == [0.4, 0.8, 1.0]

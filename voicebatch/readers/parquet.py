@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -161,7 +162,7 @@ def _batches(path: Path, header: tuple[str, ...], partitions: list[str | None]) 
                 rows = _rows(portion, header, partitions, first)
                 first += portion.num_rows
                 if len(rows.numbers):
-                    yield rows
+                    yield replace(rows, share=(first - _FIRST_ROW) / file.metadata.num_rows)
 
 
 def _repeating(path: Path) -> list[str]:
