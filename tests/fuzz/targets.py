@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -23,7 +23,8 @@ from tests.fuzz import tokens
 from voicebatch import phones, speech
 from voicebatch.app import SystemClock
 from voicebatch.errors import VoicebatchError
-from voicebatch.models import RowStatus
+from voicebatch.models import Fault, RowStatus
+from voicebatch.pipeline.grouping import grouped
 from voicebatch.pipeline.opt_outs import read_opt_outs
 from voicebatch.readers import Source, blocks, open_sources
 from voicebatch.templates import MissingValue, RenderError, Template
@@ -59,6 +60,13 @@ def run(case: Case, folder: Path, targets: Mapping[str, Target]) -> bool:
 def _hold_to_the_law(error: VoicebatchError) -> None:
     assert error.message.strip(), "an error without a message"
     assert not _A_NUMBER.search(f"{error.message} {error.hint}"), f"a phone number in: {error.message} {error.hint}"
+
+
+def _can_be_shown(faults: Iterable[Fault]) -> None:
+    """Reasons may quote a cell, and are for reports; the sentences made of them are for the screen."""
+    for group in grouped(faults):
+        assert group.sentence.strip(), "a fault without a sentence"
+        assert not _A_NUMBER.search(group.sentence), f"a phone number in: {group.sentence}"
 
 
 def _file(case: Case, folder: Path) -> Path:
@@ -132,6 +140,7 @@ def validate(case: Case, folder: Path, *, annotate: bool = False) -> bool:
     path = _file(case, folder)
     shutil.rmtree(folder / "out", ignore_errors=True)
     result = voicebatch.validate([path], annotate=annotate, **_options(case, folder))
+    _can_be_shown(result.faults)
     bad = {(fault.file, fault.row) for fault in result.faults}
     assert result.rows.rejected == len(bad), f"{result.rows.rejected} rejected, {len(bad)} with a fault"
     assert result.rows.total == sum(file.rows for file in result.files) == _rows_of(path, case)
@@ -163,6 +172,7 @@ def plan(case: Case, folder: Path) -> bool:
     assert sum(statuses.values()) == counts.queued + counts.rejected + counts.suppressed
     assert all(line.batch_id and line.phone for line in lines if line.status is RowStatus.QUEUED)
     assert all(line.reason for line in lines if line.status is not RowStatus.QUEUED)
+    _can_be_shown(made.intake.faults)
     made.rejected_csv()
     return True
 
@@ -199,9 +209,9 @@ def phone(case: Case, _folder: Path) -> bool:
     assert column.e164.to_pylist() == [one if isinstance(one, str) else None for one in one_by_one]
     assert dict(column.faults) == {at: one for at, one in enumerate(one_by_one) if not isinstance(one, str)}
     assert all(re.fullmatch(r"\+[1-9]\d{6,17}", one) for one in column.e164.to_pylist() if one), "no number"
-    for fault in column.faults.values():
-        assert fault.reason.strip()
-        assert not _A_NUMBER.search(fault.reason), f"a phone number in: {fault.reason}"
+    _can_be_shown(
+        Fault(file="", row=at, column="", check=fault.check, reason=fault.reason) for at, fault in column.faults.items()
+    )
     return bool(column.e164.null_count < len(cells))
 
 
