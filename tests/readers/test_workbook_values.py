@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -48,14 +47,12 @@ SHOWN = [
     ("0.00E+00", 612345678, "612345678"),
     ("# ?/?", 0.5, "0.5"),
     ("@", 612345678, "612345678"),
-    ("dd/mm/yyyy", datetime(2027, 3, 1), "2027-03-01"),  # noqa: DTZ001 # a spreadsheet knows no time zone
-    ('[$-40C]d\\ mmmm\\ yyyy" à "hh"h"mm', datetime(2027, 3, 1, 9, 0), "2027-03-01 09:00"),  # noqa: DTZ001 # the same
 ]
 
 
 @pytest.mark.parametrize(("code", "value", "shown"), SHOWN)
 def test_a_number_in_a_format_reads_as_it_is_shown(
-    tmp_path: Path, rows: Read, code: str, value: float | date, shown: str
+    tmp_path: Path, rows: Read, code: str, value: float, shown: str
 ) -> None:
     book = openpyxl.Workbook()
     book.active.append(["v", "w"])
@@ -70,8 +67,7 @@ def test_a_number_in_a_format_reads_as_it_is_shown(
     sheet.write(1, 1, "a")
     old.save(str(tmp_path / "b.xls"))
     assert rows(tmp_path / "b.xlsx") == {2: (shown, "a")}
-    if isinstance(value, int | float):  # xlwt writes dates as numbers of a kind of its own
-        assert rows(tmp_path / "b.xls") == {2: (shown, "a")}
+    assert rows(tmp_path / "b.xls") == {2: (shown, "a")}
 
 
 def test_only_the_cells_in_the_format_are_shown_in_it(tmp_path: Path, rows: Read) -> None:

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from voicebatch.errors import InputError
-from voicebatch.readers.formats import Shown, shown_by
+from voicebatch.readers.formats import Shown, shown_in
 from voicebatch.readers.hidden import Hidden, Look, Range
 
 if TYPE_CHECKING:
@@ -142,13 +142,14 @@ def _mark(look: Look, book: Book, sheet: Sheet) -> None:
             if kind == _ERROR:
                 code = int(sheet.cell_value(row, column))
                 look.errors.add(row + 1, column, error_text_from_code.get(code, "an error"))
-            elif kind == _NUMBER and formats and (shown := formats.get(sheet.cell_xf_index(row, column))):
+            elif kind in (_NUMBER, _DATE) and formats and (shown := formats.get(sheet.cell_xf_index(row, column))):
                 look.shown.add(row + 1, column, shown)
 
 
 def _formats(book: Book) -> dict[int, Shown]:
-    """The styles of cells, by index, whose number format makes another text of a number."""
-    shown = ((index, shown_by(_code(book, index))) for index in range(len(book.xf_list)))
+    """The styles of cells, by index, whose format makes another text of a number or date."""
+    styles = enumerate(book.xf_list)
+    shown = ((index, shown_in(style.format_key, _code(book, index))) for index, style in styles)
     return {index: each for index, each in shown if each}
 
 

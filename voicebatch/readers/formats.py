@@ -1,9 +1,9 @@
-"""Numbers as a spreadsheet shows them, where its number format makes another text of them.
+"""Numbers and dates as a spreadsheet shows them, where their format makes another text of them.
 
 ``01000`` for 1000 in a cell with the format ``00000``, ``06 12 34 56 78``, ``1234.50 €``, ``12.5%``. Two things are
 not as they are shown: thousands are not separated, and the decimal sign is a point, because a workbook does not tell
-the language in which it is looked at. Dates are no numbers (they stay ``2027-03-01 09:00``), and scientific notation
-and fractions would lose digits: such numbers stay as they are.
+the language in which it is looked at. Scientific notation and fractions would lose digits: such numbers stay as they
+are. Of dates, ``dates`` tells.
 
 Source: ECMA-376, part 1, 18.8.30 and 18.8.31 (numFmt, numFmts). The one library for this on PyPI, ssf, is of 2020.
 """
@@ -11,6 +11,7 @@ Source: ECMA-376, part 1, 18.8.30 and 18.8.31 (numFmt, numFmts). The one library
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -19,8 +20,9 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Final
 
 from voicebatch.readers.cells import text
+from voicebatch.readers.dates import OF_THE_COUNTRY, day_first
 
-BUILT_IN: Final = {
+_BUILT_IN: Final = {
     1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 37: "#,##0;(#,##0)", 38: "#,##0;(#,##0)",
     39: "#,##0.00;(#,##0.00)", 40: "#,##0.00;(#,##0.00)",
 }  # fmt: skip
@@ -40,7 +42,9 @@ _COMPARED: Final = {
 _PLACES: Final = "0#?"
 _DIFFERENT: Final = frozenset("dmyhse/b@")  # of dates, of scientific notation and fractions, of text
 
-Shown = Callable[[float], str]
+Shown = Callable[[object], str | None]
+"""The text of a cell's value; None where the value's plain text is shown."""
+
 Condition = Callable[[Decimal], bool]
 
 
@@ -62,11 +66,18 @@ class _Section:
     condition: Condition | None
 
 
+def shown_in(number: int, code: str | None) -> Shown | None:
+    """How the format of this number and code shows a value: those that a workbook names by number only have no code."""
+    return OF_THE_COUNTRY.get(number) or shown_by(_BUILT_IN.get(number, "General") if code is None else code)
+
+
 @functools.lru_cache(maxsize=4096)
 def shown_by(code: str) -> Shown | None:
-    """How a format shows a number; None where the number's plain text does, or where it cannot be told."""
+    """How a format shows a number or date; None where the plain text does, or where it cannot be told."""
     if len(code) > _LONGEST:
         return None
+    if dates := day_first(code):
+        return dates
     sections = [_section(tokens) for tokens in _split(code)[:3]]
     if not sections or any(section is None for section in sections):
         return None
@@ -75,12 +86,20 @@ def shown_by(code: str) -> Shown | None:
         return None
     if set(code) == {"0"}:
         return functools.partial(_padded, len(code), known)
-    return functools.partial(_shown, known)
+    return functools.partial(_number, known)
 
 
-def _padded(width: int, sections: list[_Section], value: float) -> str:
+def _padded(width: int, sections: list[_Section], value: object) -> str | None:
     """What nearly all formats are that matter, fast."""
-    return f"{int(value):0{width}}" if 0 <= value == int(value) else _shown(sections, value)
+    if type(value) is float and value >= 0 and value.is_integer():
+        return f"{int(value):0{width}}"
+    return _number(sections, value)
+
+
+def _number(sections: list[_Section], value: object) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return _shown(sections, value)
+    return None
 
 
 def _split(code: str) -> list[list[_Token]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
@@ -18,8 +19,8 @@ import numpy as np
 from voicebatch.errors import InputError
 from voicebatch.headers import column_position
 from voicebatch.readers.archive import pieces_of, whole_part, whole_tags
-from voicebatch.readers.formats import BUILT_IN, Shown, shown_by
-from voicebatch.readers.hidden import MOST_CELLS, Hidden, Look
+from voicebatch.readers.formats import Shown, shown_in
+from voicebatch.readers.hidden import MOST_CELLS, Hidden, Look, Marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,15 +31,18 @@ if TYPE_CHECKING:
 _MOST_COLUMNS: Final = 16_384
 _MOST_LETTERS: Final = 3
 _MOST_DIGITS: Final = 8
+_BEYOND: Final = 64  # bytes that may be looked at behind the last tag: a place, a style and a kind
 _TAG: Final = re.compile(rb"<(?:\w+:)?(row|col|c)(?=[\s/>])([^>]*)>")
 _ATTRIBUTE: Final = re.compile(rb"""(\w+)\s*=\s*["']([^"']*)["']""")
 _REFERENCE: Final = re.compile(rb"([A-Za-z]{1,8})(\d{1,12})")
 _VALUE: Final = re.compile(rb"<(?:\w+:)?v>([^<]{1,20})<")
 _VALUE_WITHIN: Final = 1 << 14  # bytes, among them those of a formula
-_UNUSUAL: Final = (b"hidden", b'ht="0', b't="e"')
+_UNUSUAL: Final = re.compile(rb"""<(row|c)(?= [^>]*?(?:hidden|ht="0|t="e"))([^>]*)>""")
+_NOT_HIDDEN: Final = (b'hidden="false"', b'hidden="0"')
+_STYLED: Final = re.compile(rb"<c [^>]*? s=")
 _PREFIX: Final = b":c"  # before the name of a cell's tag
-_CELL, _ROW = b'<c r="', b'<row r="'
-_FEW: Final = 16  # formats that are looked for one by one
+_CELL, _ROW, _STYLE, _KIND = b'<c r="', b'<row r="', b' s="', b' t="'
+_NUMBERS: Final = (b"n", b"d")  # kinds of cells: numbers, also those that are dates, and dates as text
 _TRUE: Final = (b"1", b"true")
 
 
@@ -85,57 +89,87 @@ def _tree(path: Path, name: str) -> ET.Element:
     return ET.fromstring(whole_part(path, name))  # noqa: S314 # expat refuses entities that grow
 
 
-def _formats(path: Path, book: str) -> dict[bytes, Shown]:
-    """The styles of cells, by number, whose number format makes another text of a number."""
+def _formats(path: Path, book: str) -> dict[int, Shown]:
+    """The styles of cells, by number, whose format makes another text of a number or date."""
     relations = _tree(path, _relations_of(book))
     part = next((one.get("Target", "") for one in relations if one.get("Type", "").endswith("/styles")), "")
     if not part:
         return {}
     styles = _tree(path, _joined(posixpath.dirname(book), part))
-    codes = {str(number): code for number, code in BUILT_IN.items()}
-    codes |= {one.get("numFmtId", ""): one.get("formatCode", "") for one in styles.iterfind("{*}numFmts/{*}numFmt")}
-    cells = enumerate(styles.iterfind("{*}cellXfs/{*}xf"))
-    shown = ((number, shown_by(codes.get(style.get("numFmtId", ""), "General"))) for number, style in cells)
-    return {b"%d" % number: each for number, each in shown if each}
+    codes = {one.get("numFmtId"): one.get("formatCode", "") for one in styles.iterfind("{*}numFmts/{*}numFmt")}
+    names = [style.get("numFmtId", "0") for style in styles.iterfind("{*}cellXfs/{*}xf")]
+    shown = ((style, shown_in(_whole(name.encode()), codes.get(name))) for style, name in enumerate(names))
+    return {style: each for style, each in shown if each}
+
+
+def _whole(number: bytes) -> int:
+    return int(number) if number.isdigit() and len(number) <= _MOST_DIGITS else -1
+
+
+class _Shown(Marks["Shown"]):
+    """Cells in formats, noted many at a time."""
+
+    def add_all(
+        self, rows: NDArray[np.int64], column: int, styles: NDArray[np.int64], formats: Mapping[int, Shown]
+    ) -> None:
+        """The same as ``add`` for each of these cells of a column."""
+        marked, whats = self._columns.setdefault(column, (array("I"), array("I")))
+        if (np.diff(rows, prepend=marked[-1] if marked else 0) <= 0).any():
+            for row, style in zip(rows.tolist(), styles.tolist(), strict=True):
+                self.add(row, column, formats[style])
+            return
+        marked.frombytes(rows.astype(np.uintc).tobytes())
+        numbers, positions = np.unique(styles, return_inverse=True)
+        codes = [self._whats.setdefault(formats[number], len(self._whats)) for number in numbers.tolist()]
+        whats.frombytes(np.array(codes, np.uintc)[positions].tobytes())
 
 
 @dataclass(slots=True, kw_only=True)
 class _Scan:
     """Reads a sheet's part once. ``row`` and ``column`` are those of the last tag, counted from 1."""
 
-    formats: Mapping[bytes, Shown]
+    formats: Mapping[int, Shown]
     row: int = 0
     column: int = 0
     height: int = 0
     width: int = 0
     rows: set[int] = field(default_factory=set)
     columns: set[int] = field(default_factory=set)
-    found: Look = field(default_factory=Look)
+    shown: _Shown = field(default_factory=_Shown)
+    errors: Marks[str] = field(default_factory=Marks)
 
     def look(self, pieces: Iterator[bytes]) -> Look:
-        unusual = (*_UNUSUAL, *(b's="%b"' % style for style in self.formats))
-        told = re.compile(rb"<(row|c)(?= (?:[^>]*?)(?:%b))([^>]*)>" % b"|".join(unusual))
         for index, piece in enumerate(pieces):
-            if not index or _PREFIX in piece or not self._measure(piece):  # the first piece tells of columns
+            is_usual = index and _PREFIX not in piece  # the first piece tells of columns
+            cells = _cells(piece, are_styled=bool(self.formats)) if is_usual else None
+            if cells is None or not self._measure(cells):
                 self._read(_TAG.finditer(piece), piece)
-            elif len(unusual) > _FEW or any(each in piece for each in unusual):
+                continue
+            self._mark(cells)
+            if _has_unusual(piece):
                 place = self.row, self.column
-                self._read(told.finditer(piece), piece)
+                self._read(_UNUSUAL.finditer(piece), piece)
                 self.row, self.column = place
         hidden = Hidden(frozenset(self.rows), frozenset(self.columns))
-        return Look(hidden=hidden, extent=self.height * self.width, shown=self.found.shown, errors=self.found.errors)
+        return Look(hidden=hidden, extent=self.height * self.width, shown=self.shown, errors=self.errors)
 
-    def _measure(self, piece: bytes) -> bool:
-        """Whether all rows and cells of a piece say where they are, and together are not too many."""
-        places = _places(piece)
-        if places is None:
-            return False
-        height, width = max(self.height, int(places[0].max(initial=0))), max(self.width, int(places[1].max(initial=0)))
+    def _measure(self, cells: _Cells) -> bool:
+        """Whether these cells and all before are not too many together."""
+        height = max(self.height, int(cells.rows.max(initial=0)))
+        width = max(self.width, int(cells.columns.max(initial=0)))
         if height * width > MOST_CELLS:
             return False
-        if len(places[0]):
-            self.height, self.width, self.row, self.column = height, width, int(places[0][-1]), int(places[1][-1])
+        if len(cells.rows):
+            self.height, self.width, self.row, self.column = height, width, int(cells.rows[-1]), int(cells.columns[-1])
         return True
+
+    def _mark(self, cells: _Cells) -> None:
+        """Notes how the numbers and dates among these cells are shown."""
+        wanted = np.isin(cells.styles, list(self.formats))
+        rows, columns, styles = cells.rows[wanted], cells.columns[wanted], cells.styles[wanted]
+        for column in np.unique(columns).tolist():
+            here = columns == column
+            self.shown.add_all(rows[here], column - 1, styles[here], self.formats)
 
     def _read(self, tags: Iterator[re.Match[bytes]], piece: bytes) -> None:
         for tag in tags:
@@ -158,9 +192,9 @@ class _Scan:
         kind = attributes.get(b"t", b"n")
         if kind == b"e":
             value = _VALUE.search(piece, tag.end(), tag.end() + _VALUE_WITHIN)
-            self.found.errors.add(row, self.column - 1, value[1].decode("ascii", "replace") if value else "an error")
-        elif kind == b"n" and (shown := self.formats.get(attributes.get(b"s", b""))):
-            self.found.shown.add(row, self.column - 1, shown)
+            self.errors.add(row, self.column - 1, value[1].decode("ascii", "replace") if value else "an error")
+        elif kind in _NUMBERS and (shown := self.formats.get(_whole(attributes.get(b"s", b"")))):
+            self.shown.add(row, self.column - 1, shown)
 
     def _place(self, reference: bytes | None) -> tuple[int, int]:
         """The row and column of a cell: those that it says, or the next ones."""
@@ -175,22 +209,62 @@ def _is_zero(size: bytes | None) -> bool:
     return size is not None and float(size) == 0
 
 
-def _places(piece: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """The rows and columns, from 1, of all cells; None when one of them, or a row, does not say them as usual."""
-    text = np.frombuffer(piece + bytes(_MOST_LETTERS + _MOST_DIGITS + len(_ROW)), np.uint8)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cells:
+    """The cells of a piece in their order: rows and columns from 1; ``styles`` are -1 for those without numbers."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    styles: NDArray[np.int64]
+
+
+def _cells(piece: bytes, *, are_styled: bool) -> _Cells | None:
+    """All cells; None when one of them, or a row, is not written as usual. Without styles all of these are -1."""
+    text = np.frombuffer(piece + bytes(_BEYOND), np.uint8)
     tags = np.flatnonzero(text == ord("<"))
     second, third = text[tags + 1], text[tags + 2]
     cells, rows = tags[(second == ord("c")) & (third != ord("o"))], tags[(second == ord("r")) & (third == ord("o"))]
-    if not (_begin(text, cells, _CELL) and _begin(text, rows, _ROW)):
+    if not (np.all(_begin(text, cells, _CELL)) and np.all(_begin(text, rows, _ROW))):
         return None
     column, at = _number(text, cells + len(_CELL), first=ord("A"), base=26, most=_MOST_LETTERS, plus=1)
     row, at = _number(text, at, first=ord("0"), base=10, most=_MOST_DIGITS, plus=0)
-    is_whole = np.all(text[at] == ord('"')) and np.all(column > 0) and np.all(row > 0)
-    return (row, column) if is_whole else None
+    if not (np.all(text[at] == ord('"')) and np.all(column > 0) and np.all(row > 0)):
+        return None
+    styles = _styles(piece, text, at + 1) if are_styled else np.full(len(cells), -1)
+    return None if styles is None else _Cells(rows=row, columns=column, styles=styles)
 
 
-def _begin(text: NDArray[np.uint8], at: NDArray[np.intp], beginning: bytes) -> bool:
-    return all(np.all(text[at + index] == letter) for index, letter in enumerate(beginning[2:], 2))
+def _styles(piece: bytes, text: NDArray[np.uint8], at: NDArray[np.intp]) -> NDArray[np.int64] | None:
+    """The styles of the cells with numbers, from what follows the cells' places; None when one stands elsewhere."""
+    is_styled = _begin(text, at, _STYLE)
+    count = int(is_styled.sum())
+    if piece.count(b" s=") != count and len(_STYLED.findall(piece)) != count:  # the first finds those of rows too
+        return None
+    style, end = _number(text, at[is_styled] + len(_STYLE), first=ord("0"), base=10, most=_MOST_DIGITS, plus=0)
+    ends, is_typed = np.isin(text[end + 1], (ord(">"), ord("/"))), _begin(text, end + 1, _KIND)
+    if not (np.all(text[end] == ord('"')) and np.all(ends | is_typed)):
+        return None
+    is_number = ends | np.isin(text[end + 1 + len(_KIND)], [ord(kind) for kind in _NUMBERS])
+    styles = np.full(len(at), -1)
+    styles[is_styled] = np.where(is_number, style, -1)
+    return styles
+
+
+def _has_unusual(piece: bytes) -> bool:
+    """Whether a row may be hidden, or a cell in error."""
+    return (
+        b't="e"' in piece
+        or b'ht="0' in piece
+        or (b"hidden" in piece and piece.count(b"hidden") != sum(map(piece.count, _NOT_HIDDEN)))
+    )
+
+
+def _begin(text: NDArray[np.uint8], at: NDArray[np.intp], beginning: bytes) -> NDArray[np.bool_]:
+    """At which of these places this begins."""
+    found = np.ones(len(at), np.bool_)
+    for index, letter in enumerate(beginning):
+        found &= text[at + index] == letter
+    return found
 
 
 def _number(

@@ -15,10 +15,13 @@ from xml.parsers import expat
 from voicebatch.errors import InputError
 from voicebatch.readers.archive import pieces_of, whole_part
 from voicebatch.readers.cells import text
+from voicebatch.readers.dates import day_first_as
 from voicebatch.readers.hidden import MOST_CELLS, Hidden, Look, Range
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voicebatch.readers.formats import Shown
 
 _TABLE: Final = "urn:oasis:names:tc:opendocument:xmlns:table:1.0 "
 _TEXT: Final = "urn:oasis:names:tc:opendocument:xmlns:text:1.0 "
@@ -62,7 +65,7 @@ class _Text:
 
     text: str
 
-    def __call__(self, _: float) -> str:
+    def __call__(self, _: object) -> str:
         return self.text
 
 
@@ -207,7 +210,7 @@ class _Scan:
                 if is_wrong:
                     sheet.found.errors.add(row, column, written[:20] or "an error")
                 elif shown is not None:
-                    sheet.found.shown.add(row, column, _Text(shown))
+                    sheet.found.shown.add(row, column, shown)
 
 
 def _refuse_spread(extent: int) -> None:
@@ -223,10 +226,16 @@ def _repeated(attributes: Mapping[str, str], name: str) -> int:
     return count
 
 
-def _shown(attributes: Mapping[str, str], written: str) -> str | None:
-    """The text of a number, if it is another one than the number's own."""
-    if attributes.get(f"{_OFFICE}value-type") not in _NUMBERS:
-        return None
+def _shown(attributes: Mapping[str, str], written: str) -> Shown | None:
+    """How a number or date is shown, if its text is another one than its own."""
+    kind = attributes.get(f"{_OFFICE}value-type")
+    if kind == "date":
+        return day_first_as(attributes.get(f"{_OFFICE}date-value", ""), written)
+    number = _number(attributes, written) if kind in _NUMBERS else None
+    return None if number is None else _Text(number)
+
+
+def _number(attributes: Mapping[str, str], written: str) -> str | None:
     value = float(attributes.get(f"{_OFFICE}value", "nan"))
     written = written.strip()
     plain = text(value)

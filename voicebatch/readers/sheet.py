@@ -6,7 +6,6 @@ everyone in it. Where several columns are merged, it stands in the first.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -109,9 +108,7 @@ def _faults(errors: Marks[str], phones: Sequence[int], first: int, last: int) ->
 def _column(values: tuple[object, ...], position: int, first: int, look: Look) -> pa.Array:
     if values.count("") == len(values):
         return pa.nulls(len(values), pa.string())
-    column = _plain(values) if position not in look.errors.columns() else None
-    if column is None:
-        column = pa.array(_texts(values, position, first, look), pa.string())
+    column = texts(_shown(values, position, first, look))
     if (pc.max(pc.binary_length(column)).as_py() or 0) > _LONGEST_CELL:
         number = first + int(np.argmax(pc.fill_null(pc.binary_length(column), 0).to_numpy()))
         raise InputError(
@@ -121,28 +118,20 @@ def _column(values: tuple[object, ...], position: int, first: int, look: Look) -
     return tidy(column)
 
 
-def _plain(values: Sequence[object]) -> pa.Array | None:
-    """A column of nothing but text; None for any other."""
-    try:
-        return pa.array(values, pa.string())
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        return None
-
-
-def _texts(values: Sequence[object], position: int, first: int, look: Look) -> list[str | None]:
-    found = texts(values)
-    last = first + len(values) - 1
+def _shown(values: Sequence[object], position: int, first: int, look: Look) -> Sequence[object]:
+    """A column's values, with their text in place of those that show another one than their own."""
+    if position not in look.shown.columns() and position not in look.errors.columns():
+        return values
+    cells, last = list(values), first + len(values) - 1
+    known: dict[Shown, dict[object, str | None]] = {}  # each value is turned into text once
     for row, shown in look.shown.between(position, first, last):
-        found[row - first] = _shown(shown, values[row - first], found[row - first])
+        texts_of, value = known.setdefault(shown, {}), cells[row - first]
+        text = texts_of[value] if value in texts_of else texts_of.setdefault(value, shown(value))
+        if text is not None:
+            cells[row - first] = text
     for row, _ in look.errors.between(position, first, last):
-        found[row - first] = None
-    return found
-
-
-def _shown(shown: Shown, value: object, plain: str | None) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return shown(value)
-    return plain
+        cells[row - first] = None
+    return cells
 
 
 @dataclass(slots=True)
