@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.fuzz.targets import SMALL
+from voicebatch.readers import blocks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRIED: Final = "tried"
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the processes that fuzz."""
+    for name, size in SMALL.items():
+        monkeypatch.setattr(blocks, name, size)
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ Target = Callable[["Case", "Path"], bool]
 """Gets an input, and a folder for its files; whether it was accepted. Whatever it raises is a failure."""
 
 _A_NUMBER: Final = re.compile(r"4\D?65\D?71\D?\d\d\D?\d\d(?!\d)")  # such as stand in the seeds
-_BLOCK, _FEW, _WELL_FORMED = "_BLOCK", "_FEW", "_is_well_formed"
+_WELL_FORMED = "_is_well_formed"
+SMALL: Final = {"_BLOCK": 256, "_FEW": 64}
+"""Sizes for ``blocks``, so that small files are cut up as large ones are."""
 
 
 class _Noon(SystemClock):
@@ -80,8 +82,6 @@ def _file(case: Case, folder: Path) -> Path:
 
 def read(case: Case, folder: Path) -> bool:
     """Every row of every table, in its order and once."""
-    setattr(blocks, _BLOCK, 256)  # small files are cut up as large ones are
-    setattr(blocks, _FEW, 64)
     sources = open_sources(_file(case, folder), **case.options)
     for source in sources:
         told = _told(source.batches())

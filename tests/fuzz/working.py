@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.fuzz.cases import make_case
-from tests.fuzz.targets import run
+from tests.fuzz.targets import SMALL, run
+from voicebatch.readers import blocks
 
 AT: Final = "at"
 CPU_SECONDS: Final = float(os.environ.get("VOICEBATCH_FUZZ_SECONDS", "30"))
@@ -32,6 +33,8 @@ _AT_ONCE: Final = 500
 def main(first: int, count: int, folder: Path, module: str) -> None:
     """Inputs one after another, each with its own time."""
     _limit()
+    for name, size in SMALL.items():
+        setattr(blocks, name, size)
     targets = importlib.import_module(module).TARGETS
     tally: Counter[str] = Counter()
     at = os.open(folder / AT, os.O_WRONLY | os.O_CREAT)
