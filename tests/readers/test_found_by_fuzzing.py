@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import voicebatch
 from tests.readers.test_hidden import PERSON, TITLES, an_xlsx
 from voicebatch.errors import InputError, UsageError
-from voicebatch.readers import blocks, open_sources
+from voicebatch.readers import blocks, open_sources, workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,23 @@ def test_a_cell_in_a_column_that_no_spreadsheet_has_is_refused(tmp_path: Path) -
     far = '<row r="9"><c r="ZZZZ9"><v>1</v></c></row>'
     with pytest.raises(InputError, match="475,254 columns, more than any spreadsheet"):
         open_sources(an_xlsx(tmp_path / "b.xlsx", f"{TITLES}<row>{PERSON}</row>{far}"))
+
+
+def test_many_large_sheets_are_not_all_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, book = tmp_path / "b.xlsx", openpyxl.Workbook()
+    for name in ("A", "B"):
+        book.create_sheet(name).append(["nom"])
+        book[name].cell(60, 1, "x")
+    book.create_sheet("C").append(["tel"])
+    book["C"].append([NUMBER])
+    book.save(path)
+    (source,) = open_sources(path)
+    assert source.header == ("tel",)
+    monkeypatch.setattr(workbook, "MOST_CELLS", 100)
+    with pytest.raises(InputError, match="4 sheets, too large together") as caught:
+        open_sources(path)
+    assert "--sheet" in caught.value.hint
+    assert open_sources(path, sheet="C")
 
 
 def test_a_byte_order_mark_in_the_middle_of_a_file_stays_wherever_a_block_begins(

@@ -216,8 +216,14 @@ def _chosen(path: Path, book: _Book, request: Request) -> _Sheet:
         return _sheet(path, book, visible[0])
     headers: dict[str, list[str]] = {}
     found: _Sheet | None = None
+    cells = 0
     for name in visible:
         sheet = _sheet(path, book, name)
+        cells += sheet.look.extent
+        if cells > MOST_CELLS:
+            raise InputError(
+                f"{path} has {len(visible)} sheets, too large together to look for the right one", hint=_SAY_WHICH
+            )
         if header := _header(sheet, request):
             headers[name] = header
             found = sheet if phone_columns(header) or not found else found
