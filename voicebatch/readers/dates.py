@@ -9,9 +9,13 @@ Source: ECMA-376, part 1, 18.8.30 (numFmt).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _PIECE: Final = re.compile(
     r'"[^"]*"?|\\.|[_*].|\[\$[^\]]*\]|\[(?:black|blue|cyan|green|magenta|red|white|yellow|color\s*\d+)\]|am/pm|a/p'
@@ -40,6 +44,20 @@ class DayFirst:
         else:
             return None
         return f"{iso[8:10]}/{iso[5:7]}/{iso[:4]}{iso[10 : self.end]}"
+
+    def column(self, values: Sequence[object]) -> pa.Array | None:
+        """Dates, with a time or without; None where there is anything else."""
+        moments = [datetime(each.year, each.month, each.day) if type(each) is date else each for each in values]  # noqa: DTZ001 # a spreadsheet knows no time zone
+        try:
+            iso = pa.array(moments, pa.timestamp("us")).cast(pa.string())
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            return None
+        year_and_time = pc.binary_join_element_wise(_cut(iso, 0, 4), _cut(iso, 10, self.end), "")
+        return pc.binary_join_element_wise(_cut(iso, 8, 10), _cut(iso, 5, 7), year_and_time, "/")
+
+
+def _cut(texts: pa.Array, start: int, stop: int) -> pa.Array:
+    return pc.utf8_slice_codeunits(texts, start, stop)
 
 
 _DATE, _WITH_MINUTES, _WITH_SECONDS = DayFirst(10), DayFirst(16), DayFirst(19)

@@ -14,10 +14,13 @@ import functools
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from voicebatch.readers.cells import text
 from voicebatch.readers.dates import OF_THE_COUNTRY, day_first
@@ -44,6 +47,18 @@ _DIFFERENT: Final = frozenset("dmyhse/b@")  # of dates, of scientific notation a
 
 Shown = Callable[[object], str | None]
 """The text of a cell's value; None where the value's plain text is shown."""
+
+
+@runtime_checkable
+class Columnwise(Protocol):
+    """Shows many values at once."""
+
+    def __call__(self, value: object) -> str | None:
+        """The text of one."""
+
+    def column(self, values: Sequence[object]) -> pa.Array | None:
+        """The texts of values; None where they are to be shown one by one."""
+
 
 Condition = Callable[[Decimal], bool]
 
@@ -85,15 +100,30 @@ def shown_by(code: str) -> Shown | None:
     if all(section.whole == ("General",) and not section.fraction for section in known):
         return None
     if set(code) == {"0"}:
-        return functools.partial(_padded, len(code), known)
+        return _Padded(len(code), known)
     return functools.partial(_number, known)
 
 
-def _padded(width: int, sections: list[_Section], value: object) -> str | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Padded:
     """What nearly all formats are that matter, fast."""
-    if type(value) is float and value >= 0 and value.is_integer():
-        return f"{int(value):0{width}}"
-    return _number(sections, value)
+
+    width: int
+    sections: list[_Section]
+
+    def __call__(self, value: object) -> str | None:
+        return _number(self.sections, value)
+
+    def column(self, values: Sequence[object]) -> pa.Array | None:
+        """Whole numbers; None where there is anything else."""
+        try:
+            numbers = pa.array(values, pa.float64())
+            whole = numbers.cast(pa.int64())
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            return None
+        if whole.null_count or (pc.min(whole).as_py() or 0) < 0:
+            return None
+        return pc.utf8_lpad(whole.cast(pa.string()), self.width, "0")
 
 
 def _number(sections: list[_Section], value: object) -> str | None:

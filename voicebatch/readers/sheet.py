@@ -7,6 +7,7 @@ everyone in it. Where several columns are merged, it stands in the first.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -20,6 +21,7 @@ from voicebatch import settings
 from voicebatch.errors import InputError
 from voicebatch.headers import column_letters
 from voicebatch.readers.cells import texts
+from voicebatch.readers.formats import Columnwise
 from voicebatch.readers.rows import Rows, tidy
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from voicebatch.readers.hidden import Look, Marks, Range
 
 _MOST_CELLS: Final = 1 << 20  # turned into columns at a time
+_FEW: Final = 4  # times as many cells as different values: then each of these is turned into text by itself
 _LONGEST_CELL: Final = 131_072  # characters, as in text files
 
 Piece = tuple["NDArray[np.int64]", list[pa.Array]]
@@ -123,15 +126,28 @@ def _shown(values: Sequence[object], position: int, first: int, look: Look) -> S
     if position not in look.shown.columns() and position not in look.errors.columns():
         return values
     cells, last = list(values), first + len(values) - 1
-    known: dict[Shown, dict[object, str | None]] = {}  # each value is turned into text once
+    places: defaultdict[Shown, list[int]] = defaultdict(list)
     for row, shown in look.shown.between(position, first, last):
-        texts_of, value = known.setdefault(shown, {}), cells[row - first]
-        text = texts_of[value] if value in texts_of else texts_of.setdefault(value, shown(value))
-        if text is not None:
-            cells[row - first] = text
+        places[shown].append(row - first)
+    for shown, those in places.items():
+        for place, text in zip(those, _texts(shown, [values[place] for place in those]), strict=True):
+            if text is not None:
+                cells[place] = text
     for row, _ in look.errors.between(position, first, last):
         cells[row - first] = None
     return cells
+
+
+def _texts(shown: Shown | Columnwise, values: Sequence[object]) -> list[str | None]:
+    """What a format shows of each value; each different one is turned into text once."""
+    different = set(values)
+    are_many = len(different) * _FEW > len(values)
+    column = shown.column(values) if are_many and isinstance(shown, Columnwise) else None
+    if column is not None:
+        found: list[str | None] = column.to_pylist()
+        return found
+    known = {value: shown(value) for value in different}
+    return [known[value] for value in values]
 
 
 @dataclass(slots=True)
