@@ -73,6 +73,15 @@ def test_no_message_about_a_parquet_column_shows_a_number(tmp_path: Path, kind: 
     assert NUMBER not in caught.value.message
 
 
+def test_no_message_about_a_broken_zip_shows_a_cell(tmp_path: Path) -> None:
+    path = an_xlsx(tmp_path / "b.xlsx", f"{TITLES}<row>{PERSON}</row>")
+    content = bytearray(path.read_bytes())
+    content[27] = 0x7F  # the first part's name goes on over what follows it
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"no whole workbook \(File name in directory\)$"):
+        open_sources(path)
+
+
 def test_no_message_about_missing_columns_shows_a_number(tmp_path: Path) -> None:
     path, schema = tmp_path / "a.csv", tmp_path / "s.yaml"
     path.write_text(f"tel;{NUMBER}\n{NUMBER};a\n")

@@ -29,6 +29,7 @@ _LARGEST: Final = 1 << 30  # bytes of all parts, unpacked: a million rows of fif
 _ENTRY: Final = b"PK\x01\x02"  # begins what a zip's list says of a part
 _SHARED: Final = re.compile(rb"<(?:\w+:)?sst\b")  # a list of texts, each of which may have many runs
 _LONGEST_TAG: Final = 1 << 12  # bytes
+_QUOTE: Final = re.compile(r"\s*b?['\"]")  # begins what zipfile shows of the file, which may be its cells
 
 
 def refuse_bombs(path: Path) -> None:
@@ -95,7 +96,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield book
     except _BROKEN as error:
         raise InputError(
-            f"{path} is broken: it is no whole workbook ({error})",
+            f"{path} is broken: it is no whole workbook ({_QUOTE.split(str(error))[0]})",
             hint="Get the file again, or open it in a spreadsheet program and save it again as .xlsx.",
         ) from error
 
