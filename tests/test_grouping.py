@@ -142,5 +142,5 @@ def test_a_row_counts_once_for_a_kind() -> None:
 
 
 def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    output.echo("a\x1b[31m\u202ered\x07\udcff.csv:\n\u00a0é")
-    assert capsys.readouterr().out == "a�[31m�red��.csv:\n\u00a0é\n"
+    output.echo("a\x1b[31m\u202ered\x07\udcff.csv:\n\t\u00a0é")
+    assert capsys.readouterr().out == "a�[31m�red��.csv:\n\t\u00a0é\n"

@@ -203,9 +203,14 @@ def batch_of(message: Message | None = None, *numbers: str) -> Batch:
 
 
 def send(
-    url: str, message: Message | None = None, *numbers: str, key: str = KEY, notify_url: str | None = None
+    url: str,
+    message: Message | None = None,
+    *numbers: str,
+    key: str = KEY,
+    notify_url: str | None = None,
+    timeout: float = TIMEOUT,
 ) -> Reply:
-    provider = Provider(base_url=url, api_key=key, timeout=TIMEOUT, notify_url=notify_url, now=lambda: NOW)
+    provider = Provider(base_url=url, api_key=key, timeout=timeout, notify_url=notify_url, now=lambda: NOW)
     try:
         return provider.send(batch_of(message, *numbers))
     finally:
@@ -831,7 +836,7 @@ def test_an_answer_of_more_than_a_megabyte_is_unknown_and_not_kept_in_memory(ser
     server.answers(LARGE[what])
     tracemalloc.start()
     try:
-        reply = send(server.url)
+        reply = send(server.url, timeout=PATIENCE)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

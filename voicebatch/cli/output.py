@@ -78,7 +78,7 @@ def say(text: str) -> None:
 
 def echo(text: str, *, err: bool = False) -> None:
     """Lines for the person. What a name of a file or of a column would do to a terminal is left out."""
-    is_harmless = (letter == "\n" or unicodedata.category(letter)[0] != "C" for letter in text)
+    is_harmless = (letter in "\n\t" or unicodedata.category(letter)[0] != "C" for letter in text)
     click.echo("".join(letter if ok else "�" for letter, ok in zip(text, is_harmless, strict=True)), err=err)
 
 
