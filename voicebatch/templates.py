@@ -95,7 +95,7 @@ class Template:
             return cls._checked(text, environment, functions)
         except jinja2.TemplateSyntaxError as error:
             raise _fault(error.lineno, str(error.message), "see the template's syntax there") from None
-        except (RecursionError, SyntaxError, ValueError) as error:
+        except (RecursionError, SyntaxError, ValueError, jinja2.TemplateRuntimeError) as error:
             raise UsageError(f"the template cannot be compiled: {error}", hint="make it simpler") from None
 
     @classmethod
