@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from voicebatch.models import Fault
     from voicebatch.pipeline.intake import InputFile
     from voicebatch.pipeline.validating import Validation
-    from voicebatch.validation import Rules, Schema
+    from voicebatch.validation import Schema
 
 Paths = Sequence[str | os.PathLike[str]]
 OnProgress = Callable[[Progress], None]
@@ -105,6 +105,7 @@ def validate(
     an input that is no table; too many bad rows are in the result's ``error``.
     """
     from voicebatch.pipeline import validating
+    from voicebatch.pipeline.rules import rules_of
 
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     loaded = read_schema(inputs.schema)
@@ -112,7 +113,7 @@ def validate(
         _paths(files),
         inputs=inputs,
         schema=loaded.schema,
-        rules=_rules(inputs.region, extra_lang, (clock or SystemClock()).now()),
+        rules=rules_of(inputs.region, extra_languages=extra_lang, now=(clock or SystemClock()).now()),
         max_invalid=parse_max_invalid(max_invalid),
         out=Path(out),
         on_progress=on_progress,
@@ -157,6 +158,7 @@ def plan(
     was used for other content; ``InputError`` for an input that is no table or lacks a column.
     """
     from voicebatch.pipeline import planning
+    from voicebatch.pipeline.rules import rules_of
 
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     options = PlanOptions(
@@ -184,7 +186,7 @@ def plan(
             options=options,
             schema=loaded.schema,
             schema_sha256=loaded.sha256,
-            rules=_rules(inputs.region, extra_lang, now),
+            rules=rules_of(inputs.region, extra_languages=extra_lang, now=now),
             ledger=book,
             ledger_url=ledger_url,
             sandbox=sandbox,
@@ -652,25 +654,6 @@ def _limiter(channel: Channel, base_url: str) -> str:
 
 def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:
     return ledger or default_ledger(sandbox=sandbox)
-
-
-def _rules(region: str, extra_lang: Sequence[str], now: datetime) -> Rules:
-    from voicebatch.validation import Rules
-
-    return Rules(
-        phones=lambda cells, own_region: phones.normalise(cells, region=own_region or region).faults,
-        languages=(*wire.LANGUAGES, *(one.lower() for one in extra_lang)),
-        schedule=lambda text: _why_no_schedule(text, now),
-        speech_rates=(wire.SPEECH_RATE_MIN, wire.SPEECH_RATE_MAX),
-    )
-
-
-def _why_no_schedule(text: str, now: datetime) -> str | None:
-    try:
-        read_schedule(text, now=now, zone=wire.TIME_ZONE)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _input_options(

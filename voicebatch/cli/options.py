@@ -139,14 +139,18 @@ def _set_up_log(how: Common) -> None:
 
 files = click.argument("files", nargs=-1, required=True, type=click.Path())
 
-reading = _together(
-    option("--schema", metavar="PATH", type=click.Path(), help="Pandera schema in YAML. Default: the packaged one."),
+form = _together(
     option("--region", default="FR", show_default=True, help="Country of numbers written nationally."),
     option("--phone-column", metavar="NAME", help="Default: found by its name."),
     option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the one with a phone column."),
     option("--delimiter", metavar="CHAR", help="Default: detected."),
     option("--encoding", metavar="NAME", help="Default: detected."),
     option("--include-hidden", is_flag=True, help="Hidden and filtered rows of a workbook too. Default: left out."),
+)
+
+reading = _together(
+    option("--schema", metavar="PATH", type=click.Path(), help="Pandera schema in YAML. Default: the packaged one."),
+    form,
     option(
         "--extra-lang", metavar="CODE", multiple=True, help="A language that the provider speaks besides the known."
     ),

@@ -35,12 +35,7 @@ def init(path: str, *, common: options.Common) -> None:
 @schema.command
 @options.files
 @options.option("--output", metavar="PATH", type=click.Path(), help="A new file for it. Default: standard output.")
-@options.option("--region", default="FR", show_default=True, help="Country of numbers written nationally.")
-@options.option("--phone-column", metavar="NAME", help="Default: found by its name.")
-@options.option("--sheet", metavar="NAME", help="Sheet of a workbook. Default: the one with a phone column.")
-@options.option("--delimiter", metavar="CHAR", help="Default: detected.")
-@options.option("--encoding", metavar="NAME", help="Default: detected.")
-@options.option("--include-hidden", is_flag=True, help="Learn from hidden and filtered rows of a workbook too.")
+@options.form
 @options.common
 def infer(files: tuple[str, ...], output: str | None, *, common: options.Common, **how: Any) -> None:
     """Write a first schema from what FILES hold, to be read and changed. Says what was seen in comments.

@@ -13,12 +13,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from voicebatch import headers, phones, readers, wire
+from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError, UsageError
 from voicebatch.models import Fault, Progress
-from voicebatch.schedules import read_schedule
+from voicebatch.pipeline.intake import open_tables
+from voicebatch.pipeline.rules import rules_of
 from voicebatch.settings import InputOptions
-from voicebatch.validation import Rules, Validator, load_schema
+from voicebatch.validation import Validator, load_schema
 from voicebatch.validation.inferring import OWN_COLUMNS, Draft, draft_column, draft_phone, written
 from voicebatch.validation.observing import Seen
 
@@ -44,23 +45,13 @@ def infer(
     """
     if not phones.known_region(inputs.region):
         raise UsageError(f"--region {inputs.region!r} is no country code.", hint="Write it like FR, BE or GB.")
-    tables = [_Table(source=source, inputs=inputs) for path in files for source in _open(path, inputs)]
+    tables = [_Table(source=source, inputs=inputs) for path in files for source in open_tables(path, inputs)]
     looked = _look(tables, inputs, on_progress)
     drafts = looked.drafts()
     refused = _try(written(drafts, source="", rows=0), tables, now or datetime.now(UTC))
     drafts = [draft.without(refused.get(draft.name, {})) for draft in drafts]
     source = ", ".join(table.source.name for table in tables)
     return Inferred(text=written(drafts, source=source, rows=looked.rows), rows=looked.rows, columns=len(drafts))
-
-
-def _open(path: Path, inputs: InputOptions) -> list[readers.Source]:
-    return readers.open_sources(
-        path,
-        phone_column=inputs.phone_column,
-        sheet=inputs.sheet,
-        delimiter=inputs.delimiter,
-        encoding=inputs.encoding,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +149,7 @@ def _spelling(title: str) -> str:
 
 def _try(text: str, tables: Sequence[_Table], now: datetime) -> Mapping[str, Mapping[str, int]]:
     """How many of the rows that count each rule would refuse: by column and check."""
-    schema, rules = load_schema(text, name="the inferred schema"), _rules(now)
+    schema, rules = load_schema(text, name="the inferred schema"), rules_of(InputOptions().region, now=now)
     refused: dict[str, Counter[str]] = defaultdict(Counter)
     for table in tables:
         titles = {
@@ -179,20 +170,3 @@ def _faults(table: _Table, validator: Validator) -> Iterator[Fault]:
         bad.update(rows.numbers[~good].tolist())
         yield from (fault for fault in validator.check(rows.numbers, rows.cells) if fault.row not in bad)
     yield from (fault for fault in validator.finish() if fault.row not in bad)
-
-
-def _rules(now: datetime) -> Rules:
-    return Rules(
-        phones=lambda cells, region: phones.normalise(cells, region=region or InputOptions().region).faults,
-        languages=tuple(wire.LANGUAGES),
-        schedule=lambda text: _why_no_schedule(text, now),
-        speech_rates=(wire.SPEECH_RATE_MIN, wire.SPEECH_RATE_MAX),
-    )
-
-
-def _why_no_schedule(text: str, now: datetime) -> str | None:
-    try:
-        read_schedule(text, now=now, zone=wire.TIME_ZONE)
-    except ValueError as error:
-        return str(error)
-    return None

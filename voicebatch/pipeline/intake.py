@@ -96,7 +96,7 @@ def take_in(
     Raises ``UsageError`` for a path that does not exist and ``InputError`` for what cannot be read as a table.
     """
     hashes = {path: readers.sha256(path) for path in files}
-    opened = [(source, hashes[path]) for path in files for source in _open(path, options)]
+    opened = [(source, hashes[path]) for path in files for source in open_tables(path, options)]
     with ThreadPoolExecutor(_AHEAD) as pool:
         desk = _Desk(options=options, schema=schema, rules=rules, writer=writer, pool=pool, on_progress=on_progress)
         for source, sha256 in opened:
@@ -104,7 +104,8 @@ def take_in(
     return _joined(desk.taken, writer)
 
 
-def _open(path: Path, options: InputOptions) -> list[readers.Source]:
+def open_tables(path: Path, options: InputOptions) -> list[readers.Source]:
+    """The tables of a file or folder, opened as the options say."""
     return readers.open_sources(
         path,
         phone_column=options.phone_column,
