@@ -41,6 +41,7 @@ def test_some_numbers_of_sixty_countries_are_read_as_phonenumbers_reads_them(see
     assert column(seed, 100).differences == ()
 
 
+@pytest.mark.phones
 def test_the_columns_have_everything_in_them() -> None:
     compared = [column(seed, 100) for seed in range(60)]
     assert sum(one.fast for one in compared) > 1200
@@ -101,6 +102,7 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         cache.cache_clear()
 
 
+@pytest.mark.phones
 @pytest.mark.parametrize(
     "break_it",
     [
