@@ -112,7 +112,7 @@ def validate(
     result = validating.validate(
         _paths(files),
         inputs=inputs,
-        schema=loaded.schema,
+        schema=_with_settings(loaded.schema),
         rules=rules_of(inputs.region, extra_languages=extra_lang, now=(clock or SystemClock()).now()),
         max_invalid=parse_max_invalid(max_invalid),
         out=Path(out),
@@ -184,7 +184,7 @@ def plan(
             identity=identity,
             inputs=inputs,
             options=options,
-            schema=loaded.schema,
+            schema=_with_settings(loaded.schema),
             schema_sha256=loaded.sha256,
             rules=rules_of(inputs.region, extra_languages=extra_lang, now=now),
             ledger=book,
@@ -486,6 +486,13 @@ def read_schema(path: Path | None) -> LoadedSchema:
     from voicebatch.validation import load_schema
 
     return LoadedSchema(schema=load_schema(text, name=str(path) if path else "recipients.yaml"), text=text)
+
+
+def _with_settings(schema: Schema) -> Schema:
+    """With the packaged rules of the columns that are a row's own settings, unless it has its own: they are sent."""
+    ours = read_schema(None).schema
+    more = {name: column for name, column in ours.columns.items() if name not in {ours.phone_column, *schema.columns}}
+    return schema if schema.strict else replace(schema, columns={**schema.columns, **more})
 
 
 def packaged_schema(name: str) -> Path:

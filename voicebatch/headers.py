@@ -47,23 +47,27 @@ WORDS_BESIDE: Final[dict[str, tuple[str, ...]]] = {
         *("fixe", "principal", "principale", "personnel", "personnelle", "perso", "professionnel", "professionnelle"),
         *("pro", "domicile", "dom", "bureau", "travail", "privé", "direct", "autre", "secondaire", "ligne"),
         *("client", "cliente", "patient", "patiente", "contact", "adhérent", "abonné", "usager", "destinataire"),
+        *("votre", "vos", "mon", "notre", "quel", "est", "sont", "un"),
         *("bénéficiaire", "locataire", "élève", "salarié", "coordonnées", "jour", "soir", "facturation", "livraison"),
     ),
     "German": (
         *("nummer", "nummern", "nr", "der", "des", "privat", "privates", "geschäftlich", "dienstlich", "dienst"),
+        *("ihre", "ihr", "deine", "meine"),
         *("festnetz", "beruflich", "arbeit", "zuhause", "haupt", "kunde", "kunden", "patient", "kontakt", "weitere"),
     ),
     "Spanish": (
         *("número", "numero", "num", "nro", "n", "de", "del", "la", "el", "fijo", "principal", "particular", "casa"),
+        *("su", "tu", "mi"),
         *("trabajo", "oficina", "contacto", "cliente", "paciente", "personal", "otro"),
     ),
     "Italian": (
         *("numero", "num", "n", "nr", "di", "del", "fisso", "principale", "casa", "ufficio", "lavoro", "abitazione"),
+        *("tuo", "suo", "il"),
         *("contatto", "cliente", "paziente", "personale", "altro", "recapito"),
     ),
     "Dutch": (
         *("nummer", "nummers", "nr", "van", "de", "vast", "vaste", "thuis", "werk", "privé", "zakelijk", "klant"),
-        *("contact", "patiënt", "overig"),
+        *("contact", "patiënt", "overig", "uw", "jouw", "je", "mijn"),
     ),
     "Portuguese": ("número", "nº", "de", "do", "da", "fixo", "principal", "casa", "trabalho", "contato", "contacto"),
 }
@@ -152,8 +156,13 @@ def find_phone_column(header: Sequence[str], *, wanted: str | None, where: str) 
     ``where`` names the file in the message of the ``InputError`` that says there is none, or more than one.
     """
     found = phone_columns(header) if wanted is None else _wanted(header, wanted, where)
-    if len(found) == 1:
+    if len(found) == 1 and not _holds_number(found[0]):
         return found[0]
+    if any(map(_holds_number, found or header)):
+        raise InputError(
+            f"{where}: the first row seems to be no header, for a number stands in it. Nobody may be forgotten.",
+            hint="Write a row of names above it, with “phone” over the numbers.",
+        )
     if found:
         problem = f"{where}: the phone numbers may be in any of the columns {listed(found)}"
     else:

@@ -63,6 +63,9 @@ class RenderError(Exception):
 
 
 _SPACE: Final = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+_LONGEST_TEXT: Final = 10_000  # characters; read aloud it takes ten minutes
+_MOST_BYTES: Final = 1 << 30  # of a column's texts: Arrow takes 2 GB, with what the template says between the cells
+_ADDRESS: Final = " at 0x"
 _UNTIDY: Final = rf"^$|^ | $|  |[\x00\t\n\v\f\r\x1c-\x1f{_SPACE}]"
 """White space that ``str.split`` would fold, in RE2's words; and NUL, which nobody can say."""
 
@@ -126,6 +129,8 @@ class Template:
         text = " ".join(self._render(values, row).split())
         if not text:
             raise RenderError("the text is empty for this row")
+        if len(text) > _LONGEST_TEXT:
+            raise RenderError(f"the text is longer than {_LONGEST_TEXT:,} characters")
         return text
 
     def render_columns(self, values: Mapping[str, pa.Array]) -> pa.Array | None:
@@ -137,8 +142,12 @@ class Template:
 
         if not self._pieces or not self.names:
             return None
-        texts = pc.binary_join_element_wise(*self._joinable(values), "")
-        return pc.if_else(pc.match_substring_regex(texts, _UNTIDY), None, texts)
+        pieces = [*self._joinable(values)]
+        if sum(piece.nbytes for piece in pieces if not isinstance(piece, str)) > _MOST_BYTES:
+            return None
+        texts = pc.binary_join_element_wise(*pieces, "")
+        needs_care = pc.or_(pc.match_substring_regex(texts, _UNTIDY), pc.greater(pc.utf8_length(texts), _LONGEST_TEXT))
+        return pc.if_else(needs_care, None, texts)
 
     def _joinable(self, values: Mapping[str, pa.Array]) -> Iterator[Any]:
         """The pieces, with white space folded in what the template says itself."""
@@ -157,16 +166,19 @@ class Template:
         if self._pieces:
             return "".join(_said(piece, values) for piece in self._pieces)
         try:
-            return self._compiled.render(self._variables(values, row))
+            text = self._compiled.render(self._variables(values, row))
         except _MissingCellError as missing:
             raise MissingValue(str(missing.message)) from None
         except Exception as error:
             raise RenderError(f"the template fails: {str(error) or type(error).__name__}") from error
+        if _ADDRESS in text:  # of an object in memory: another one each time
+            raise RenderError("the template says something that is no text: is a call's () or a filter missing?")
+        return text
 
     def _variables(self, values: Mapping[str, str | None], row: Mapping[str, str | None]) -> dict[str, Any]:
         variables: dict[str, Any] = _cells(self.names, values)
         if self.headers or self.whole_row:
-            variables[ROW] = _cells(row.keys() | self.headers if self.whole_row else self.headers, row)
+            variables[ROW] = _cells([*row, *self.headers] if self.whole_row else self.headers, row)
         return variables
 
 
@@ -249,7 +261,18 @@ def _cells(names: Iterable[str], values: Mapping[str, str | None]) -> dict[str, 
     return {name: _cell(name, values.get(name)) for name in names}
 
 
+class _False(str):
+    """A truth value that a workbook or a Parquet file has as such: said as it stands, and false in a condition."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
 def _cell(name: str, value: str | None) -> str | _Missing:
+    if value == "FALSE":
+        return _False(value)
     return value if value and not value.isspace() else _Missing(name)
 
 

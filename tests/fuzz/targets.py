@@ -154,7 +154,7 @@ def validate(case: Case, folder: Path, *, annotate: bool = False) -> bool:
 
 
 def _rows_of(path: Path, case: Case) -> int:
-    how = {name: case.options.get(name) for name in ("phone_column", "sheet", "delimiter", "encoding")}
+    how: dict[str, Any] = {name: case.options.get(name) for name in ("phone_column", "sheet", "delimiter", "encoding")}
     how["delimiter"] = "\t" if how["delimiter"] in {"\\t", "tab"} else how["delimiter"]
     return sum(len(rows.numbers) for source in open_sources(path, **how) for rows in source.batches())
 

@@ -171,9 +171,9 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     for one in made.opt_outs:
         echo(f"{one.name}: {output.counted(len(one.numbers), 'number')} not to call")
     rows = summary.rows
-    kinds = ", ".join(f"{count} {kind}" for kind, count in made.suppressed.items() if count)
-    suppressed = f"{rows.suppressed} suppressed{f' ({kinds})' if kinds else ''}"
-    echo(f"{output.counted(rows.total, 'row')}: {rows.queued} to call, {suppressed}, {rows.rejected} rejected")
+    echo(
+        f"{output.counted(rows.total, 'row')}: {rows.queued} to call, {made.suppressed_words}, {rows.rejected} rejected"
+    )
     echo(f"First message: {first_message(made)}")
     echo(f"{output.counted(summary.requests.planned, 'request')}, all out by {finish_words(summary.earliest_finish)}")
     echo(f"Estimated cost: {cost_words(made.prices, made.messages_by_code)}")

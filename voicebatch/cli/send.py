@@ -68,7 +68,10 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
         made = make_plan(files, message, how, on_progress)
         copies = marked_copies(made, files, how)
     _show_copies(copies, common)
-    if not how["yes"]:
+    if how["yes"]:
+        if not common.quiet:
+            print_plan(made, on_stderr=True)
+    else:
         print_plan(made, on_stderr=common.as_json)
         _show_ceiling(how["max_cost"], made)
         _show_address(how["base_url"])

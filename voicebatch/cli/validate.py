@@ -67,5 +67,7 @@ def _print(result: Validation) -> None:
         )
     for line in output.fault_lines(grouped(result.faults), files=len(result.files)):
         output.echo(line)
+    if hidden := result.rows.suppressed:
+        output.echo(f"{output.counted(hidden, 'row')} hidden: left out, unless --include-hidden takes them")
     output.echo(f"{result.rows.rejected} of {result.rows.total} rows are bad: {result.report_dir / 'rejected.csv'}")
     output.print_copies(map(str, result.annotated))

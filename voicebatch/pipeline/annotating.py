@@ -95,7 +95,7 @@ def _copies(source: readers.Source, faults: Sequence[Fault], copy: Path) -> Iter
             return
     plain = copy.with_name(f"rows-{copy.name}")
     try:
-        write_table(plain, _rows(source))
+        write_table(plain, _rows(source), hidden_rows=source.hidden.rows, hidden_columns=source.hidden.columns)
         _mark(plain, copy, SHEET, source, faults)
         yield copy, _WORKBOOKS[0]
     except TooLarge:

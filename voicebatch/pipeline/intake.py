@@ -160,7 +160,13 @@ class _Desk:
         self.taken.append(taken)
         columns = _schema_columns(source, self.schema, phone_column)
         validator = Validator(
-            self.schema, rules=self.rules, file=source.name, columns=columns, header=source.header, reads_phones=True
+            self.schema,
+            rules=self.rules,
+            file=source.name,
+            columns=columns,
+            header=source.header,
+            reads_phones=True,
+            unseen=hidden_rows,
         )
         with self.writer.for_table(source.header, file=source.name) if self.writer else nullcontext() as writing:
             for read in self._ahead(source, phone_column, writing):

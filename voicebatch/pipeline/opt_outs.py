@@ -50,8 +50,12 @@ def read_opt_outs(path: Path, *, region: str) -> OptOutList:
     rather one call too few. Raises ``InputError`` for a list without a single number: it would protect nobody.
     """
     with _without_the_inputs_options():
-        sources = readers.open_sources(path, has_header=None)
-        parts = [(at, *found) for at, source in enumerate(sources) for found in _read(source, region)]
+        sources = readers.open_sources(path, has_header=None, every_sheet=True)
+        parts = [
+            (at, *found)
+            for at, source in enumerate(sources)
+            for found in _read(source, region, alone=len(sources) == 1)
+        ]
     numbers = _concatenated([numbers for _, numbers, _, _ in parts])
     if not len(numbers):
         raise InputError(
@@ -61,7 +65,7 @@ def read_opt_outs(path: Path, *, region: str) -> OptOutList:
     return OptOutList(
         name=str(path),
         sha256=readers.sha256(path),
-        files=tuple(source.name for source in sources),
+        files=tuple(_name(source, sources) for source in sources),
         numbers=numbers,
         rows=_concatenated([rows for _, _, rows, _ in parts]),
         sources=np.repeat(
@@ -81,9 +85,17 @@ def _without_the_inputs_options() -> Iterator[None]:
         raise InputError(f"Opt-out list: {error.message}", hint=hint) from error
 
 
-def _read(source: readers.Source, region: str) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
-    """Some numbers at a time, with their rows, and the rows that hold none."""
-    columns = _phone_columns(source)
+def _name(source: readers.Source, sources: Sequence[readers.Source]) -> str:
+    has_others = [other.name for other in sources].count(source.name) > 1
+    return f"{source.name}, sheet “{source.origin.sheet}”" if has_others else source.name
+
+
+def _read(source: readers.Source, region: str, *, alone: bool) -> Iterator[tuple[Numbers, Numbers, Numbers]]:
+    """Some numbers at a time, with their rows, and the rows that hold none.
+
+    Of several sheets one may be of something else: what reads as a number counts in any of its columns.
+    """
+    columns = _phone_columns(source) if alone else headers.phone_columns(source.header) or source.header
     for part in source.batches():
         read = [phones.normalise(part.cells.column(column), region=region).e164 for column in columns]
         found = [pc.is_valid(e164).to_numpy(zero_copy_only=False) for e164 in read]

@@ -136,10 +136,16 @@ class Plan:
         if counts.queued:
             return None
         return InputError(
-            f"There is nothing to send: of {counts.total} rows {counts.rejected} are rejected and {counts.suppressed} "
-            "suppressed.",
+            f"There is nothing to send: of {counts.total} rows {counts.rejected} are rejected and "
+            f"{self.suppressed_words}.",
             hint=f"The reason of every row is in {self.report_dir / 'recipients.csv'}",
         )
+
+    @property
+    def suppressed_words(self) -> str:
+        """How many are suppressed, and of what kinds: ``3 suppressed (2 hidden, 1 twice in the file)``."""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.suppressed.items() if count)
+        return f"{self.counts.suppressed} suppressed{f' ({kinds})' if kinds else ''}"
 
     def __len__(self) -> int:
         """The number of requests."""

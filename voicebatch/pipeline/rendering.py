@@ -7,8 +7,10 @@ that ``multiprocessing`` starts would run the caller's program once more, and th
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,7 @@ Rendered = str | MissingValue | RenderError
 
 _WORTH_A_PROCESS: Final = 10_000  # rows at once; starting one takes as long as rendering twice as many
 _MOST_PROCESSES: Final = 8
+_PR_SET_PDEATHSIG: Final = 1  # of prctl(2)
 
 
 def compile_text(text: str) -> Template:
@@ -54,9 +57,9 @@ class Renderer:
         """For ``with``, whose end ends the processes."""
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object = None, *_: object) -> None:
         for helper in self._helpers or ():
-            helper.close()
+            helper.close(in_time=error is None)
 
     def _rendered_here(self, rows: Sequence[Row]) -> list[Rendered]:
         return [self._text(row) for row in rows]
@@ -82,7 +85,7 @@ class _Helper:
         self._process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError, ValueError):  # no such program; no more processes
             self._process = subprocess.Popen(  # noqa: S603 # our own
-                [sys.executable, "-P", "-m", __name__],
+                [sys.executable, "-P", "-m", __name__, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -105,8 +108,10 @@ class _Helper:
             return None
         return rendered
 
-    def close(self) -> None:
+    def close(self, *, in_time: bool) -> None:
         if self._process:
+            if not in_time:
+                self._process.kill()
             with contextlib.suppress(OSError):
                 self._process.communicate()
 
@@ -116,8 +121,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _help(questions: IO[bytes], answers: IO[bytes]) -> None:
-    """What a helper does until its questions end."""
+def _help(questions: IO[bytes], answers: IO[bytes], *, parent: int) -> None:
+    """What a helper does until its questions end, or who asks them."""
+    _end_with(parent)
     text, columns, variables = pickle.load(questions)  # noqa: S301 # from who started us
     renderer = Renderer(text, columns=columns, variables=variables)
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
@@ -126,5 +132,13 @@ def _help(questions: IO[bytes], answers: IO[bytes]) -> None:
             answers.flush()
 
 
+def _end_with(parent: int) -> None:
+    """Else who is killed in the middle of a long question would leave us at work on it. Linux alone has this."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit()
+
+
 if __name__ == "__main__":
-    _help(sys.stdin.buffer, sys.stdout.buffer)
+    _help(sys.stdin.buffer, sys.stdout.buffer, parent=int(sys.argv[1]))

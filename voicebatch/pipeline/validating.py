@@ -50,7 +50,8 @@ def validate(
     make_folder(folder)
     write_blocks(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows))
     rejected = int(np.count_nonzero(intake.rejected))
-    counts = RowCounts(total=len(intake.row), rejected=rejected)
+    hidden = int(np.count_nonzero(intake.hidden))
+    counts = RowCounts(total=len(intake.row), rejected=rejected, suppressed=hidden)
     return Validation(
         rows=counts,
         files=intake.files,

@@ -63,6 +63,7 @@ def open_sources(
     delimiter: str | None = None,
     encoding: str | None = None,
     has_header: bool | None = True,
+    every_sheet: bool = False,
 ) -> list[Source]:
     """The tables of a file or of a Parquet folder, opened: their headers are known, their rows not yet read.
 
@@ -70,14 +71,20 @@ def open_sources(
     name.
 
     ``has_header`` False: the first row is data, and the columns are ``column A``, ``column B`` and so on;
-    None: it is a header unless it holds a number. Parquet always has one.
+    None: it is a header unless it holds a number. Parquet always has one. ``every_sheet``: of a workbook all that have
+    rows, hidden ones too.
 
     Raises ``UsageError`` when there is no such file, and ``InputError`` for everything about its contents,
     here or while its rows are read.
     """
     _refuse_missing(path)
     request = Request(
-        phone_column=phone_column, sheet=sheet, delimiter=delimiter, encoding=encoding, has_header=has_header
+        phone_column=phone_column,
+        sheet=sheet,
+        delimiter=delimiter,
+        encoding=encoding,
+        has_header=has_header,
+        every_sheet=every_sheet,
     )
     with readable(str(path)):
         return _reader(path)(path, request)

@@ -166,4 +166,6 @@ def _cut_up(rows: Rows, share: float) -> Iterator[Rows]:
     for start in range(0, len(rows.numbers), settings.BATCH_ROWS):
         part = slice(start, start + settings.BATCH_ROWS)
         cells = rows.cells.slice(start, settings.BATCH_ROWS)
-        yield replace(rows, numbers=rows.numbers[part], cells=cells, share=share)
+        numbers = rows.numbers[part]
+        faults = {row: rows.faults[row] for row in numbers.tolist() if row in rows.faults} if rows.faults else {}
+        yield replace(rows, numbers=numbers, cells=cells, faults=faults, share=share)

@@ -1,7 +1,8 @@
-"""Dates as a spreadsheet shows them, where that is day, month and year in figures: ``15/03/2032 14:30``.
+"""Dates as a spreadsheet shows them, where that is day, month and year in this order: ``15/03/2032 14:30``.
 
-All others stay as ISO 8601 writes them. So a date reads in one way only: with the day first between strokes, and with
-the year first between dashes, whatever else the cell shows (``3/15/32``, ``15-mars``).
+A month's name becomes its number, and the name of a day is left out: ``lundi 15 mars 2032`` is ``15/03/2032``. All
+others stay as ISO 8601 writes them. So a date reads in one way only: with the day first between strokes, and with the
+year first between dashes, whatever else the cell shows (``3/15/32``, ``mars 2032``).
 
 Source: ECMA-376, part 1, 18.8.30 (numFmt).
 """
@@ -22,7 +23,7 @@ _PIECE: Final = re.compile(
     r"|(?P<part>d+|m+|y+|h+|s+(?:\.0+)?)|(?P<end>;)|(?P<other>[a-z\[@#?0])|.",
     re.IGNORECASE | re.DOTALL,
 )
-_DAY_FIRST: Final = re.compile(r"dd?/mm?/y+")
+_DAY_FIRST: Final = re.compile(r"(?:d{3,}/)?dd?/m+/y+")  # a name of the day before it, or of the month in it, is left
 _SHOWN: Final = re.compile(
     r"(?P<day>\d{1,2})\W+(?P<month>\d{1,2})\W+(?P<year>\d{4}|\d{2})"
     r"(?:\D+(?P<hour>\d{1,2})(?:\D+(?P<minute>\d{2})(?P<second>\D+\d{2}(?:[.,]\d+)?)?)?\D*)?"
@@ -61,7 +62,7 @@ def _cut(texts: pa.Array, start: int, stop: int) -> pa.Array:
 
 
 _DATE, _WITH_MINUTES, _WITH_SECONDS = DayFirst(10), DayFirst(16), DayFirst(19)
-OF_THE_COUNTRY: Final = {14: _DATE, 22: _WITH_MINUTES}
+OF_THE_COUNTRY: Final = {14: _DATE, 15: _DATE, 22: _WITH_MINUTES}
 """The formats, by number, that show a date as the reader's country writes it.
 
 A file does not tell the country. The provider's is France, and its users' programs show the day first.
@@ -69,7 +70,7 @@ A file does not tell the country. The provider's is France, and its users' progr
 
 
 def day_first(code: str) -> DayFirst | None:
-    """How a format shows dates; None where that is not day, month and year in figures."""
+    """How a format shows dates; None where that is not day, month and year in this order."""
     parts: list[str] = []
     for piece in _PIECE.finditer(code):
         if piece["other"]:

@@ -229,7 +229,7 @@ def _next(reader: Iterator[list[str]], path: Path, number: int) -> list[str]:
 def _swallowing(raw: list[str], cells: list[str], width: int, delimiter: str) -> str:
     """What is wrong with a row of several lines, when a stray quotation mark made one row of them."""
     crowded = len(cells) < width and any(delimiter in cell and _LINE_BREAK.search(cell) for cell in cells)
-    if len(cells) <= width and not crowded and _is_strict(raw, delimiter):
+    if is_blank(cells[width:]) and not crowded and _is_strict(raw, delimiter):
         return ""
     return (
         f"the row goes on over {len(raw)} lines and has {len(cells)} cells, the header {width}: "

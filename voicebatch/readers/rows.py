@@ -96,6 +96,7 @@ class Request:
     delimiter: str | None = None
     encoding: str | None = None
     has_header: bool | None = True
+    every_sheet: bool = False
 
 
 Reader = Callable[[Path, Request], list[Source]]

@@ -39,18 +39,32 @@ def open_workbook(path: Path, request: Request) -> list[Source]:
     """
     with _calamine(path):
         book = _opened(path)
+        if request.every_sheet:
+            return [_source(path, sheet, request) for sheet in _filled(path, book)]
         sheet = _sheet(path, book, _named(path, book, request.sheet)) if request.sheet else _chosen(path, book, request)
-        return [
-            source(
-                str(path),
-                f"sheet '{sheet.name}'",
-                sheet.records,
-                request=request,
-                read_fast=partial(sheet.rows, request.phone_column),
-                hidden=sheet.look.hidden,
-                origin=Origin(sheet=sheet.name),
-            )
-        ]
+        return [_source(path, sheet, request)]
+
+
+def _source(path: Path, sheet: _Sheet, request: Request) -> Source:
+    return source(
+        str(path),
+        f"sheet '{sheet.name}'",
+        sheet.records,
+        request=request,
+        read_fast=partial(sheet.rows, request.phone_column),
+        hidden=sheet.look.hidden,
+        origin=Origin(sheet=sheet.name),
+    )
+
+
+def _filled(path: Path, book: _Book) -> Iterator[_Sheet]:
+    """The sheets in which something stands, hidden ones too; of an empty workbook the first."""
+    names = book.names(visible=False)
+    sheets = [_sheet(path, book, name) for name in names]
+    filled = [sheet for sheet in sheets if any(not is_blank(cells) for _, cells, _ in sheet.records())]
+    yield from filled or sheets[:1]
+    if not names:
+        raise InputError(f"{path} has no sheet with cells", hint="Check that it is the right file.")
 
 
 class _Book(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
@@ -46,17 +46,22 @@ class TooLarge(Exception):
     """A sheet has no room for so many rows or columns."""
 
 
-def write_table(path: Path, rows: Iterable[Row]) -> None:
-    """Writes these rows, whose numbers grow, as the one sheet of a workbook. Raises ``TooLarge``."""
+def write_table(
+    path: Path, rows: Iterable[Row], *, hidden_rows: Set[int] = frozenset(), hidden_columns: Set[int] = frozenset()
+) -> None:
+    """Writes these rows, whose numbers grow, as the one sheet of a workbook. Raises ``TooLarge``.
+
+    What was hidden from the user stays so: ``hidden_rows`` by their numbers, ``hidden_columns`` by position.
+    """
     with zipfile.ZipFile(path, "w") as book:
         for name, text in _PARTS.items():
             book.writestr(_info(name), text)
         with book.open(_info("xl/worksheets/sheet1.xml"), "w", force_zip64=True) as sheet:
-            sheet.write(f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
+            sheet.write(f'{_XML}<worksheet xmlns="{_MAIN}">{_columns(hidden_columns)}<sheetData>'.encode())
             for number, cells in rows:
                 if number > _LAST_ROW or len(cells) > _COLUMNS:
                     raise TooLarge
-                sheet.write(_row(number, cells).encode())
+                sheet.write(_row(number, cells, is_hidden=number in hidden_rows).encode())
             sheet.write(b"</sheetData></worksheet>")
 
 
@@ -66,13 +71,19 @@ def _info(name: str) -> zipfile.ZipInfo:
     return info
 
 
-def _row(number: int, cells: Sequence[str | None]) -> str:
+def _columns(hidden: Set[int]) -> str:
+    columns = (f'<col min="{at + 1}" max="{at + 1}" width="0" hidden="1" customWidth="1"/>' for at in sorted(hidden))
+    return f"<cols>{''.join(columns)}</cols>" if hidden else ""
+
+
+def _row(number: int, cells: Sequence[str | None], *, is_hidden: bool) -> str:
     written = (
         f'<c r="{column_letters(at)}{number}" t="inlineStr"><is><t xml:space="preserve">{_text(cell)}</t></is></c>'
         for at, cell in enumerate(cells)
         if cell
     )
-    return f'<row r="{number}">{"".join(written)}</row>'
+    hidden = ' hidden="1"' if is_hidden else ""
+    return f'<row r="{number}"{hidden}>{"".join(written)}</row>'
 
 
 def _text(cell: str) -> str:

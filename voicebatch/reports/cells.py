@@ -17,7 +17,7 @@ from typing import Any, Final
 from voicebatch.errors import UsageError
 
 # A byte order mark, a zero-width space, a NUL may be dropped on the way in; to some locales full-width signs are signs.
-_FORMULA: Final = re.compile(r"[\s\x00\ufeff\u200b]*[=+\-@\t\r＝＋－＠]")
+_FORMULA: Final = re.compile(r"[\s\x00\xad\u180e\u200b-\u200f\u2060-\u2064\ufeff]*[=+\-@\t\r＝＋－＠]")
 _SPECIAL: Final = re.compile(r'[",\r\n]')
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 

@@ -45,7 +45,7 @@ class Repeats:
         return sorted(found, key=lambda fault: fault.row)
 
     def _again(self, frame: pd.DataFrame, group: tuple[str, ...]) -> Iterator[Fault]:
-        values = frame[list(group)].dropna(how="all")
+        values = frame[list(group)].dropna()  # nothing is not the same as nothing
         twice = values[values.duplicated(keep=False)]
         firsts = twice.index.to_series().groupby([twice[name] for name in group], dropna=False).transform("first")
         verb = "stands" if len(group) == 1 else "stand together"

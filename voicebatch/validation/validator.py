@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -43,6 +43,7 @@ class Validator:
 
     ``columns`` gives the file's header for each of the schema's columns, ``None`` where the file has none;
     ``header`` is all the file's. With ``reads_phones`` the caller has read the phone column, and says what it found.
+    The rows ``unseen`` (by number) make no other row's value stand twice.
     Raises ``InputError`` when the file lacks a column that the schema requires,
     or has one that a strict schema does not know.
     """
@@ -56,8 +57,9 @@ class Validator:
         columns: Mapping[str, str | None],
         header: Sequence[str] = (),
         reads_phones: bool = False,
+        unseen: Set[int] = frozenset(),
     ) -> None:
-        self._schema, self._rules, self._file = schema, rules, file
+        self._schema, self._rules, self._file, self._unseen = schema, rules, file, unseen
         self._headers = {name: found for name in schema.columns if (found := columns.get(name)) is not None}
         self._check_header(header)
         self._told = schema.phone_rule if reads_phones else None
@@ -74,12 +76,17 @@ class Validator:
         if not cells.num_rows or not self._headers:
             return []
         columns = {name: self._cells(name, cells) for name in self._headers}
-        self._repeats.keep(numbers, {name: column.values for name, column in columns.items()})
+        self._keep(numbers, columns)
         refused = [*self._not_called(columns, phones or {}), *self._refused(columns)]
         found = [*self._unreadable(columns), *refused, *self._empty(columns)]
         order = {name: index for index, name in enumerate(self._headers)}
         found.sort(key=lambda fault: (fault.place, order[fault.column]))
         return [self._fault(int(numbers[fault.place]), fault) for fault in found]
+
+    def _keep(self, numbers: np.ndarray[Any, Any], columns: Mapping[str, _Cells]) -> None:
+        seen = np.isin(numbers, [*self._unseen], invert=True)
+        values = {name: column.values.filter(pa.array(seen)) for name, column in columns.items()}
+        self._repeats.keep(numbers[seen], values)
 
     def finish(self) -> list[Fault]:
         """The values that stand in the file more often than once: a fault for each but the first."""
