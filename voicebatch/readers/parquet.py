@@ -162,7 +162,7 @@ def _batches(path: Path, header: tuple[str, ...], partitions: list[str | None]) 
                 rows = _rows(portion, header, partitions, first)
                 first += portion.num_rows
                 if len(rows.numbers):
-                    yield replace(rows, share=(first - _FIRST_ROW) / file.metadata.num_rows)
+                    yield replace(rows, share=min((first - _FIRST_ROW) / (file.metadata.num_rows or 1), 1.0))
 
 
 def _repeating(path: Path) -> list[str]:
