@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Final
 
 from voicebatch import speech
@@ -25,6 +26,7 @@ Rendered = str | MissingValue | RenderError
 
 _WORTH_A_PROCESS: Final = 10_000  # rows at once; starting one takes as long as rendering twice as many
 _MOST_PROCESSES: Final = 8
+_ROOT: Final = Path(__file__).parents[2]  # a helper has to be of the same voicebatch, wherever that was found
 _PR_SET_PDEATHSIG: Final = 1  # of prctl(2)
 
 
@@ -89,7 +91,7 @@ class _Helper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])},
             )
             self.ask(told)
 
