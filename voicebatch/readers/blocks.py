@@ -47,8 +47,9 @@ class Layout:
     explain: Explain
 
 
-def read_blocks(file: TextIO, layout: Layout, *, begun: str, number: int) -> Iterator[Rows]:
-    """The rows of what was ``begun`` and is left in ``file``, without blank ones, numbered after ``number``."""
+def read_blocks(file: TextIO, layout: Layout, *, begun: str) -> Iterator[Rows]:
+    """The rows of what was ``begun`` and is left in ``file``, without blank ones; the first has the number 1."""
+    number = 0
     size = os.fstat(file.fileno()).st_size
     while True:
         text = file.read(_BLOCK)

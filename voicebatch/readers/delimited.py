@@ -164,10 +164,9 @@ def _fits(row: list[str], columns: int) -> float:
 def _records(path: Path, codec: str, delimiter: str) -> Iterator[Record]:
     lines = _lines(path, codec)
     first = next(lines)
-    number = 0
-    if _SEPARATOR_LINE.fullmatch(first):
-        number, first = 1, next(lines, "")
-    yield from _by_csv(chain([first], lines), number, path=path, delimiter=delimiter)
+    if _SEPARATOR_LINE.fullmatch(first):  # no row: Excel does not show it
+        first = next(lines, "")
+    yield from _by_csv(chain([first], lines), 0, path=path, delimiter=delimiter)
 
 
 def _by_csv(lines: Iterable[str], number: int, *, path: Path, delimiter: str, width: int = 0) -> Iterator[Record]:
@@ -199,8 +198,8 @@ def _read_blocks(path: Path, codec: str, delimiter: str, header: tuple[str, ...]
     layout = Layout(delimiter=delimiter, width=width, header=header, explain=explain)
     with _Lines(path.open("rb"), encoding=codec, newline="") as file:
         first = file.readline().removeprefix("\ufeff")
-        is_said = bool(_SEPARATOR_LINE.fullmatch(first))
-        yield from read_blocks(file, layout, begun="" if is_said else first, number=int(is_said))
+        begun = "" if _SEPARATOR_LINE.fullmatch(first) else first
+        yield from read_blocks(file, layout, begun=begun)
 
 
 def _kept(lines: Iterable[str], raw: list[str]) -> Iterator[str]:

@@ -76,16 +76,11 @@ def _new_delimiter(path: Path, codec: str) -> str:
 def _records(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, str, list[str]]]:
     """Each record's number, its text as it stands in the file, and its cells; as the reader numbers them."""
     raw: list[str] = []
-    number = 0
     first = next(lines, "")
     if _SEPARATOR_LINE.fullmatch(first):
-        number, first_record = 1, next(lines, "")
-        yield 1, first, []
-    else:
-        first_record = first
-    reader = csv.reader(_kept(first_record, lines, raw), delimiter=delimiter)
-    for cells in reader:
-        number += 1
+        yield 0, first, []
+        first = next(lines, "")
+    for number, cells in enumerate(csv.reader(_kept(first, lines, raw), delimiter=delimiter), 1):
         yield number, "".join(raw), cells
         raw.clear()
 
