@@ -61,10 +61,16 @@ def test_the_address_of_an_object_is_never_said(made: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "says", ["nom: {nullable: true}", "'{}': {{nullable: true}}", "'{}': {{nullable: true, dtype: float}}"]
+)
+@pytest.mark.parametrize(
     ("column", "cell"), [("speech_rate", "abc"), ("speech_rate", "3"), ("lang", "klingon"), ("scheduled_date", "soon")]
 )
-def test_a_rows_own_settings_are_checked_whatever_the_schema(made: Any, tmp_path: Path, column: str, cell: str) -> None:
-    (tmp_path / "own.yaml").write_text("columns: {phone: {phone_number: true}, nom: {nullable: true}}")
+def test_a_rows_own_settings_are_checked_whatever_the_schema(
+    made: Any, tmp_path: Path, column: str, cell: str, says: str
+) -> None:
+    own = says.format(column) if says.startswith("'") else says
+    (tmp_path / "own.yaml").write_text(f"columns: {{phone: {{phone_number: true}}, {own}}}")
     content = f"phone;nom;{column}\n0123456789;Zoé;{cell}\n0123456780;Bob;\n"
     plan = made(content, schema=tmp_path / "own.yaml", max_invalid="100%")
     assert [status for status, _ in told(plan)] == ["rejected", "queued"]

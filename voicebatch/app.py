@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from voicebatch import credentials, phones, wire
 from voicebatch.errors import InputError, UsageError
+from voicebatch.headers import column
 from voicebatch.ledger import Ledger, Run, Worker, show_url
 from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary, Story, Verdict
 from voicebatch.pacing import parse_duration, parse_rate
@@ -489,10 +490,18 @@ def read_schema(path: Path | None) -> LoadedSchema:
 
 
 def _with_settings(schema: Schema) -> Schema:
-    """With the packaged rules of the columns that are a row's own settings, unless it has its own: they are sent."""
+    """With the packaged rules of the columns that are a row's own settings, whatever it says of them: they are sent."""
     ours = read_schema(None).schema
-    more = {name: column for name, column in ours.columns.items() if name not in {ours.phone_column, *schema.columns}}
-    return schema if schema.strict else replace(schema, columns={**schema.columns, **more})
+    columns = dict(schema.columns)
+    for name in (one for one in ours.columns if one != ours.phone_column):
+        theirs = column(list(columns), name)
+        if theirs is None and not schema.strict:
+            columns[name] = ours.columns[name]
+        elif theirs and columns[theirs].dtype == "text":
+            known = {rule.name for rule in columns[theirs].rules}
+            more = tuple(rule for rule in ours.columns[name].rules if rule.name not in known)
+            columns[theirs] = replace(columns[theirs], rules=(*columns[theirs].rules, *more))
+    return replace(schema, columns=columns)
 
 
 def packaged_schema(name: str) -> Path:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-MOST: Final = 450 << 10  # KiB in memory at any time, the libraries included
+MOST: Final = 640 << 10  # KiB in memory at any time, the libraries included
 HUGE: Final = 600 << 20  # bytes
 
 READ: Final = """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -181,8 +181,14 @@ def _columns_used(template: Template | None, header: Sequence[str], called: Set[
 
 
 def read_speech_rate(text: str) -> Decimal:
-    """A speech rate with a decimal point or comma. The caller checked its range."""
-    return Decimal(text.replace(",", "."))
+    """A speech rate with a decimal point or comma. Raises ``RenderError`` for what the provider would change."""
+    try:
+        rate = Decimal(text.replace(",", "."))
+        if wire.SPEECH_RATE_MIN <= rate <= wire.SPEECH_RATE_MAX:
+            return rate
+    except InvalidOperation:
+        pass
+    raise RenderError(f"the speech rate is not between {wire.SPEECH_RATE_MIN} and {wire.SPEECH_RATE_MAX}")
 
 
 def _said(text: Rendered) -> str:
