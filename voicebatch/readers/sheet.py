@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -70,7 +70,8 @@ def pieces(grid: Grid, look: Look, *, first_rows: int = settings.BATCH_ROWS) -> 
     while piece := list(islice(rows, min(count, most))):
         nothing = pa.nulls(len(piece), pa.string())
         columns = [nothing] * left
-        for position, values in enumerate(zip(*piece, strict=True), left):
+        # As wide as the widest row: a damaged .xls has rows beyond its own width.
+        for position, values in enumerate(zip_longest(*piece, fillvalue=""), left):
             columns.append(_column(values, position, first, look))
         numbers = np.arange(first, first + len(piece), dtype=np.int64)
         yield numbers, merged.spread(columns, first)
