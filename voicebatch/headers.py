@@ -113,15 +113,27 @@ def squeeze(header: str) -> str:
     return fold(header).replace("_", "")
 
 
-def _any_of(table: Mapping[str, Iterable[str]]) -> str:
-    words = {squeeze(word) for words in table.values() for word in words}
-    return "|".join(sorted(words, key=len, reverse=True))
+def _squeezed(table: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    return frozenset(squeeze(word) for words in table.values() for word in words)
 
 
-_BESIDE: Final = rf"(?:{_any_of(WORDS_BESIDE)}|\d)"
-_PHONE_NAME: Final = re.compile(
-    rf"{_any_of(PHONE_HEADERS)}|{_BESIDE}*(?:{_any_of(PHONE_WORDS)})(?:{_BESIDE}|{_any_of(PHONE_WORDS)})*"
-)
+_NAMES: Final = _squeezed(PHONE_HEADERS)
+_WORDS: Final = _squeezed(PHONE_WORDS)
+_BESIDE: Final = _squeezed(WORDS_BESIDE) | frozenset("0123456789")
+_LONGEST_WORD: Final = max(map(len, _WORDS | _BESIDE))
+
+
+def _is_made_of_words(name: str) -> bool:
+    """Whether the name is words for a phone and words beside them, one behind the other, in whatever way it is cut."""
+    ends = {0: False}  # where words may end, and whether one for a phone may be among them
+    for start in range(len(name)):
+        for end in range(start + 1, min(start + _LONGEST_WORD, len(name)) + 1) if start in ends else ():
+            word = name[start:end]
+            if word in _WORDS or word in _BESIDE:
+                ends[end] = ends.get(end, False) or ends[start] or word in _WORDS
+    return ends.get(len(name), False)
+
+
 _LONGEST_NAME: Final = 60
 
 
@@ -147,7 +159,10 @@ def phone_columns(header: Sequence[str]) -> list[str]:
 
 
 def _is_phone_name(title: str) -> bool:
-    return len(title) <= _LONGEST_NAME and not _holds_number(title) and bool(_PHONE_NAME.fullmatch(squeeze(title)))
+    if len(title) > _LONGEST_NAME or _holds_number(title):
+        return False
+    name = squeeze(title)
+    return name in _NAMES or _is_made_of_words(name)
 
 
 def find_phone_column(header: Sequence[str], *, wanted: str | None, where: str) -> str:
