@@ -20,12 +20,11 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from voicebatch import settings
-from voicebatch.readers.rows import Record, Rows, assembled, from_records, is_blank, tidy
+from voicebatch.readers.rows import Record, Rows, assembled, filled, from_records, is_blank, tidy
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from numpy.typing import NDArray
 
 _BLOCK: Final = 1 << 22  # characters read at a time
 _LONGEST_ROW: Final = 1 << 24  # characters; what is longer is one row by mistake
@@ -153,14 +152,12 @@ def _parsed(block: bytes, layout: Layout) -> pa.Table | None:
 
 def _rows(table: pa.Table, header: tuple[str, ...], number: int) -> Rows:
     cells = [tidy(column.combine_chunks()) for column in table.columns[: len(header)]]
-    filled: NDArray[np.bool_] = np.zeros(len(table), np.bool_)
-    for column in cells:
-        filled |= column.is_valid().to_numpy(zero_copy_only=False)
+    kept = filled(cells, len(table))
     numbers = np.arange(number + 1, number + 1 + len(table), dtype=np.int64)
     batch = pa.RecordBatch.from_arrays(cells, list(header))
-    if filled.all():
+    if kept.all():
         return Rows(numbers=numbers, cells=batch, faults={})
-    return Rows(numbers=numbers[filled], cells=batch.filter(pa.array(filled)), faults={})
+    return Rows(numbers=numbers[kept], cells=batch.filter(pa.array(kept)), faults={})
 
 
 def _cut_up(rows: Rows, share: float) -> Iterator[Rows]:

@@ -233,6 +233,14 @@ def tidy(column: pa.Array) -> pa.Array:
     return pc.if_else(is_nothing, None, column)
 
 
+def filled(columns: Sequence[pa.Array], count: int) -> npt.NDArray[np.bool_]:
+    """Which of so many rows have a cell that is not empty."""
+    found: npt.NDArray[np.bool_] = np.zeros(count, np.bool_)
+    for each in columns:
+        found |= each.is_valid().to_numpy(zero_copy_only=False)
+    return found
+
+
 def _first_rows(read: Callable[[], Iterator[Record]], name: str) -> Iterator[Record]:
     last = 0
     for record in read():

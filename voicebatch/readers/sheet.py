@@ -22,7 +22,7 @@ from voicebatch.errors import InputError
 from voicebatch.headers import column_letters
 from voicebatch.readers.cells import texts
 from voicebatch.readers.formats import Columnwise
-from voicebatch.readers.rows import Rows, tidy
+from voicebatch.readers.rows import Rows, filled, tidy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,14 +91,6 @@ def rows_of(pieces: Iterator[Piece], look: Look, header: tuple[str, ...], phones
             yield Rows(numbers=numbers, cells=batch, faults=faults)
         elif kept.any():
             yield Rows(numbers=numbers[kept], cells=batch.filter(pa.array(kept)), faults=faults)
-
-
-def filled(columns: Sequence[pa.Array], count: int) -> NDArray[np.bool_]:
-    """Which of so many rows have a cell that is not empty."""
-    found: NDArray[np.bool_] = np.zeros(count, np.bool_)
-    for column in columns:
-        found |= column.is_valid().to_numpy(zero_copy_only=False)
-    return found
 
 
 def _faults(errors: Marks[str], phones: Sequence[int], first: int, last: int) -> dict[int, str]:

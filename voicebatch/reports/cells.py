@@ -49,13 +49,8 @@ def partial_of(path: Path) -> Path:
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-    """Writes a whole CSV file: a reader sees the old one or the new one. The lines must be ``harmless`` already."""
-    partial = partial_of(path)
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([harmless(name) for name in header])
-        writer.writerows(lines)
-    partial.replace(path)
+    """Writes a whole CSV file: a reader sees the old one or the new one."""
+    write_bytes(path, csv_bytes(header, lines))
 
 
 def write_columns(path: Path, header: Sequence[str], blocks: Iterable[Sequence[Any]]) -> None:

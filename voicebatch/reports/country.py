@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from voicebatch.models import Charge, CountryTotal
 from voicebatch.pricing import money, times, total
-from voicebatch.reports.cells import harmless_line, partial_of, write_csv
+from voicebatch.reports.cells import partial_of, write_csv
 
 Column = tuple[str, Callable[[CountryTotal], Any]]
 
@@ -73,7 +73,7 @@ def write_country_report(folder: Path, run_id: str, totals: Sequence[CountryTota
     """Writes ``country_report.csv`` and the same as ``country_report.parquet``, money as exact decimals."""
     header = ["run_id", *(name for name, _ in COLUMNS)]
     lines = [[run_id, *(_shown(name, value(line)) for name, value in COLUMNS)] for line in totals]
-    write_csv(folder / "country_report.csv", header, map(harmless_line, lines))
+    write_csv(folder / "country_report.csv", header, lines)
     _write_parquet(folder / "country_report.parquet", run_id, totals)
 
 
