@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import requests
 
     from voicebatch.models import Fault
+    from voicebatch.pipeline.inferring import Inferred
     from voicebatch.pipeline.intake import InputFile
     from voicebatch.pipeline.validating import Validation
     from voicebatch.validation import Schema
@@ -178,11 +179,13 @@ def plan(
     book = Ledger.existing(ledger_url)
     with contextlib.closing(book) if book else contextlib.nullcontext():
         ledger_now = now if clock or not book else book.read_clock()
-        identity = planning.identify(_paths(files), message, inputs, options, loaded.sha256)
+        hashes = _hashes(files)
+        identity = planning.identify(hashes, message, inputs, options, loaded.sha256)
         made = planning.make_plan(
             _paths(files),
             message,
             identity=identity,
+            hashes=hashes,
             inputs=inputs,
             options=options,
             schema=_with_settings(loaded.schema),
@@ -197,7 +200,7 @@ def plan(
             ledger_now=ledger_now,
             on_progress=on_progress,
         )
-    if planning.identify(_paths(files), message, inputs, options, loaded.sha256) != identity:
+    if _hashes(files) != hashes:
         raise InputError("The input changed while it was read. Nothing was sent.", hint="Run the command again.")
     return made
 
@@ -360,7 +363,7 @@ def existing_run(
 
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     loaded = read_schema(inputs.schema)
-    identity = planning.identify(_paths(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
+    identity = planning.identify(_hashes(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
     book = Ledger.existing(_ledger_url(ledger, sandbox=sandbox))
     if book is None:
         return None
@@ -487,6 +490,24 @@ def read_schema(path: Path | None) -> LoadedSchema:
     from voicebatch.validation import load_schema
 
     return LoadedSchema(schema=load_schema(text, name=str(path) if path else "recipients.yaml"), text=text)
+
+
+def infer_schema(
+    files: Paths,
+    *,
+    region: str,
+    phone_column: str | None,
+    sheet: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    include_hidden: bool,
+    on_progress: OnProgress,
+) -> Inferred:
+    """A first schema from what the files hold."""
+    from voicebatch.pipeline.inferring import infer
+
+    inputs = _input_options(None, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
+    return infer(_paths(files), inputs=inputs, on_progress=on_progress)
 
 
 def _with_settings(schema: Schema) -> Schema:
@@ -693,6 +714,12 @@ def _input_options(
         encoding=encoding,
         include_hidden=include_hidden,
     )
+
+
+def _hashes(files: Paths) -> list[str]:
+    from voicebatch import readers
+
+    return [readers.sha256(path) for path in _paths(files)]
 
 
 def _annotate(

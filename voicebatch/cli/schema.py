@@ -9,7 +9,6 @@ import click
 
 from voicebatch.cli import options
 from voicebatch.errors import UsageError
-from voicebatch.settings import InputOptions
 
 
 @click.group
@@ -42,14 +41,14 @@ def infer(files: tuple[str, ...], output: str | None, *, common: options.Common,
 
     Never overwrites, and shows nobody's data: a value only where few repeat again and again.
     """
+    from voicebatch import app
     from voicebatch.cli.output import counted, print_json
     from voicebatch.cli.progress import shown
-    from voicebatch.pipeline.inferring import infer as infer_schema
 
     if output:
         _refuse_existing(output)
     with shown(quiet=common.quiet) as on_progress:
-        found = infer_schema([Path(file) for file in files], inputs=_inputs(**how), on_progress=on_progress)
+        found = app.infer_schema(files, on_progress=on_progress, **how)
     if output:
         _write_new(output, found.text)
     if common.as_json:
@@ -74,10 +73,6 @@ def show(path: str | None, *, common: options.Common) -> None:
         output.print_json({"schema": path or "recipients.yaml", "explanation": lines})
     else:
         click.echo("\n".join(lines))
-
-
-def _inputs(*, region: str, delimiter: str | None, **how: Any) -> InputOptions:
-    return InputOptions(region=region.upper(), delimiter="\t" if delimiter in {"\\t", "tab"} else delimiter, **how)
 
 
 def _refuse_existing(path: str) -> None:

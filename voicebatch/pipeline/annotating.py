@@ -13,6 +13,7 @@ from typing import Final
 from voicebatch import readers
 from voicebatch.errors import InputError, UsageError
 from voicebatch.models import Fault
+from voicebatch.pipeline.intake import open_tables
 from voicebatch.reports.annotated import MOST_CELLS, Names, marks_of, reasons_of
 from voicebatch.reports.annotated_table import SHEET, Row, TooLarge, write_table
 from voicebatch.reports.annotated_text import mark_text
@@ -60,14 +61,7 @@ def _with_faults(
 ) -> Iterator[readers.Source]:
     if not path.is_dir() and str(path) not in by_file:
         return
-    sources = readers.open_sources(
-        path,
-        phone_column=inputs.phone_column,
-        sheet=inputs.sheet,
-        delimiter=inputs.delimiter,
-        encoding=inputs.encoding,
-    )
-    found = [source for source in sources if source.name in by_file]
+    found = [source for source in open_tables(path, inputs) if source.name in by_file]
     if found and readers.sha256(path) != sha256[found[0].name]:
         raise InputError(f"{path} changed while it was read.", hint="Run the command again.")
     yield from found

@@ -16,7 +16,7 @@ import pyarrow as pa
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError, UsageError
 from voicebatch.models import Fault, Progress
-from voicebatch.pipeline.intake import open_tables
+from voicebatch.pipeline.intake import open_tables, schema_columns
 from voicebatch.pipeline.rules import rules_of
 from voicebatch.settings import InputOptions
 from voicebatch.validation import Validator, load_schema
@@ -152,10 +152,7 @@ def _try(text: str, tables: Sequence[_Table], now: datetime) -> Mapping[str, Map
     schema, rules = load_schema(text, name="the inferred schema"), rules_of(InputOptions().region, now=now)
     refused: dict[str, Counter[str]] = defaultdict(Counter)
     for table in tables:
-        titles = {
-            name: table.phone_column if name == schema.phone_column else headers.column(table.source.header, name)
-            for name in schema.columns
-        }
+        titles = schema_columns(table.source, schema, table.phone_column)
         names = {title: name for name, title in titles.items()}
         validator = Validator(schema, rules=rules, file=table.source.name, columns=titles, reads_phones=True)
         for fault in _faults(table, validator):

@@ -85,6 +85,7 @@ class Intake:
 def take_in(
     files: Sequence[Path],
     *,
+    hashes: Sequence[str],
     options: InputOptions,
     schema: Schema,
     rules: Rules,
@@ -93,10 +94,12 @@ def take_in(
 ) -> Intake:
     """Reads every row once. Without a ``writer`` no message is rendered: that is ``validate``.
 
-    Raises ``UsageError`` for a path that does not exist and ``InputError`` for what cannot be read as a table.
+    ``hashes`` are the SHA-256 of the files, for the manifest. Raises ``UsageError`` for a path that does not
+    exist and ``InputError`` for what cannot be read as a table.
     """
-    hashes = {path: readers.sha256(path) for path in files}
-    opened = [(source, hashes[path]) for path in files for source in open_tables(path, options)]
+    opened = [
+        (source, sha256) for path, sha256 in zip(files, hashes, strict=True) for source in open_tables(path, options)
+    ]
     with ThreadPoolExecutor(_AHEAD) as pool:
         desk = _Desk(options=options, schema=schema, rules=rules, writer=writer, pool=pool, on_progress=on_progress)
         for source, sha256 in opened:
@@ -158,7 +161,7 @@ class _Desk:
         hidden_rows = frozenset[int]() if self.options.include_hidden else source.hidden.rows
         taken = _Taken(source=source, sha256=sha256, phone_column=phone_column, hidden_rows=hidden_rows)
         self.taken.append(taken)
-        columns = _schema_columns(source, self.schema, phone_column)
+        columns = schema_columns(source, self.schema, phone_column)
         validator = Validator(
             self.schema,
             rules=self.rules,
@@ -220,7 +223,7 @@ def _phone_column(source: readers.Source, options: InputOptions, schema: Schema)
     return found
 
 
-def _schema_columns(source: readers.Source, schema: Schema, phone_column: str) -> dict[str, str | None]:
+def schema_columns(source: readers.Source, schema: Schema, phone_column: str) -> dict[str, str | None]:
     """The file's header for every column of the schema."""
     return {
         name: phone_column if name == schema.phone_column else headers.column(source.header, name)

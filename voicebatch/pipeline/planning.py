@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from voicebatch import readers
 from voicebatch.ledger import Ledger
 from voicebatch.models import Channel, Message, Progress, RateLimit, digest
 from voicebatch.pacing import Usage
@@ -31,6 +30,7 @@ def make_plan(
     message: Message,
     *,
     identity: Identity,
+    hashes: Sequence[str],
     inputs: InputOptions,
     options: PlanOptions,
     schema: Schema,
@@ -53,7 +53,9 @@ def make_plan(
     """
     opt_outs = tuple(read_opt_outs(path, region=inputs.region) for path in options.suppress)
     writer = MessageWriter(message, now=now)
-    intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=writer, on_progress=on_progress)
+    intake = take_in(
+        files, hashes=hashes, options=inputs, schema=schema, rules=rules, writer=writer, on_progress=on_progress
+    )
     on_progress(Progress(stage="planning"))
     marks = Marks(intake)
     marks.suppress_hidden()
@@ -89,7 +91,7 @@ def make_plan(
 
 
 def identify(
-    files: Sequence[Path], message: Message, inputs: InputOptions, options: PlanOptions, schema_sha256: str
+    hashes: Sequence[str], message: Message, inputs: InputOptions, options: PlanOptions, schema_sha256: str
 ) -> Identity:
     """The run's key, from the content unless the user gave one: input bytes, message, schema, limit.
 
@@ -100,7 +102,6 @@ def identify(
         for field in fields(InputOptions)
         if field.name != "schema" and getattr(inputs, field.name) != field.default
     }
-    hashes = [readers.sha256(path) for path in files]
     content = digest(hashes, message.id, schema_sha256, options.limit, selected)
     return Identity(key=options.key or content, content=content)
 

@@ -45,8 +45,11 @@ def validate(
     on_progress: Callable[[Progress], None],
 ) -> Validation:
     """Reads and checks every row, and writes the bad ones to ``rejected.csv`` below ``out``."""
-    intake = take_in(files, options=inputs, schema=schema, rules=rules, writer=None, on_progress=on_progress)
-    folder = out / f"validate-{digest([readers.sha256(path) for path in files])[:12]}"
+    hashes = [readers.sha256(path) for path in files]
+    intake = take_in(
+        files, hashes=hashes, options=inputs, schema=schema, rules=rules, writer=None, on_progress=on_progress
+    )
+    folder = out / f"validate-{digest(hashes)[:12]}"
     make_folder(folder)
     write_blocks(folder / "rejected.csv", rejected_csv(intake.headers, intake.rejected_rows))
     rejected = int(np.count_nonzero(intake.rejected))
