@@ -22,10 +22,11 @@ from urllib.parse import urlsplit
 from voicebatch import credentials, phones, wire
 from voicebatch.errors import InputError, UsageError
 from voicebatch.headers import column
-from voicebatch.ledger import Ledger, Run, Worker, show_url
+from voicebatch.ledger import Run, Worker, existing, show_url
 from voicebatch.models import Channel, Message, Progress, RateLimit, RunSummary, Story, Verdict
 from voicebatch.pacing import parse_duration, parse_rate
 from voicebatch.pipeline import running
+from voicebatch.pipeline.ahead import in_background
 from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
 from voicebatch.pipeline.outlook import Outlook, look_ahead
 from voicebatch.pipeline.plan import Plan, estimate_batch
@@ -33,16 +34,17 @@ from voicebatch.pipeline.prices import read_prices
 from voicebatch.pricing import Prices
 from voicebatch.reports.cells import make_folder
 from voicebatch.schedules import read_schedule
-from voicebatch.sending import Clock, Sender
 from voicebatch.settings import InputOptions, MaxInvalid, PlanOptions
 
 if TYPE_CHECKING:
     import requests
 
+    from voicebatch.ledger import Ledger
     from voicebatch.models import Fault
     from voicebatch.pipeline.inferring import Inferred
     from voicebatch.pipeline.intake import InputFile
     from voicebatch.pipeline.validating import Validation
+    from voicebatch.sending import Clock
     from voicebatch.validation import Schema
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -159,6 +161,7 @@ def plan(
     not be sent (too many bad rows, nobody to call), if so. Raises ``UsageError`` for wrong options, and for a key that
     was used for other content; ``InputError`` for an input that is no table or lacks a column.
     """
+    hashing = in_background(_hashes, files)  # while heavy modules load, as large files take as long as those
     from voicebatch.pipeline import planning
     from voicebatch.pipeline.rules import rules_of
 
@@ -176,10 +179,10 @@ def plan(
     )
     loaded, now = read_schema(inputs.schema), (clock or SystemClock()).now()
     ledger_url = _ledger_url(ledger, sandbox=sandbox)
-    book = Ledger.existing(ledger_url)
+    book = existing(ledger_url)
     with contextlib.closing(book) if book else contextlib.nullcontext():
         ledger_now = now if clock or not book else book.read_clock()
-        hashes = _hashes(files)
+        hashes = hashing()
         identity = planning.identify(hashes, message, inputs, options, loaded.sha256)
         made = planning.make_plan(
             _paths(files),
@@ -359,15 +362,15 @@ def existing_run(
 
     Raises ``UsageError`` when the key stands for other content.
     """
-    from voicebatch.pipeline import planning
-
     inputs = _input_options(schema, region, phone_column, sheet, delimiter, encoding, include_hidden=include_hidden)
     loaded = read_schema(inputs.schema)
-    identity = planning.identify(_hashes(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
-    book = Ledger.existing(_ledger_url(ledger, sandbox=sandbox))
+    book = existing(_ledger_url(ledger, sandbox=sandbox))
     if book is None:
         return None
+    from voicebatch.pipeline import planning
+
     with contextlib.closing(book):
+        identity = planning.identify(_hashes(files), message, inputs, PlanOptions(key=key, limit=limit), loaded.sha256)
         run = book.with_key(identity.key)
     if run:
         running.check_content(run, identity.content)
@@ -448,7 +451,7 @@ def outlook_of(
 
 def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[RunSummary]:
     """Every run of the ledger, the newest first."""
-    book = Ledger.existing(_ledger_url(ledger, sandbox=sandbox))
+    book = existing(_ledger_url(ledger, sandbox=sandbox))
     if book is None:
         return []
     with contextlib.closing(book):
@@ -458,7 +461,9 @@ def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[R
 @contextlib.contextmanager
 def opened(url: str, *, create: bool = True) -> Iterator[Ledger]:
     """The ledger, closed at the end. Raises ``UsageError`` when it does not exist and is not to be created."""
-    ledger = Ledger(url) if create else Ledger.existing(url)
+    from voicebatch.ledger import Ledger
+
+    ledger = Ledger(url) if create else existing(url)
     if ledger is None:
         raise UsageError(
             f"There is no ledger {show_url(url)}.", hint="Nothing was sent with it yet. Name another: --ledger"
@@ -600,6 +605,7 @@ class _Sending:
 
 def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
     from voicebatch.provider import Provider
+    from voicebatch.sending import Sender
 
     make_folder(Path(run.report_dir))
     ledger.check_integrity()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from voicebatch import suppression
-from voicebatch.ledger import Ledger
 from voicebatch.models import BatchStatus, RowStatus
 from voicebatch.pipeline.opt_outs import OptOutList
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from voicebatch.ledger import Ledger
     from voicebatch.pipeline.intake import Intake
 
 _WORDS: Final = {

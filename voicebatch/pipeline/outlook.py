@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from voicebatch.ledger import Ledger, Run
+from voicebatch.ledger import Run
 from voicebatch.models import RateLimit, RowStatus
 from voicebatch.pacing import earliest_finish
 from voicebatch.pipeline.numbers import by_calling_code
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pricing import Prices, total
+
+if TYPE_CHECKING:
+    from voicebatch.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from voicebatch.ledger import Ledger
 from voicebatch.models import Channel, Message, Progress, RateLimit, digest
 from voicebatch.pacing import Usage
 from voicebatch.pipeline.intake import Intake, take_in
@@ -21,6 +20,9 @@ from voicebatch.pipeline.writing import MessageWriter
 from voicebatch.reports.manifest import versions
 from voicebatch.settings import InputOptions, PlanOptions
 from voicebatch.validation import Rules, Schema
+
+if TYPE_CHECKING:
+    from voicebatch.ledger import Ledger
 
 _BEFORE_ALL: Final = datetime(1970, 1, 2, tzinfo=UTC)  # without a ledger the plan knew of nobody who was called
 

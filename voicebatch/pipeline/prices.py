@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voicebatch.errors import InputError, UsageError
-from voicebatch.ledger import Ledger
 from voicebatch.pricing import Prices, parse_price_table
+
+if TYPE_CHECKING:
+    from voicebatch.ledger import Ledger
 
 
 def read_prices(table: Path | None, ledger: Ledger | None, *, sandbox: bool) -> Prices:
