@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +17,7 @@ import pyarrow.compute as pc
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Progress
-from voicebatch.pipeline.ahead import ahead
+from voicebatch.pipeline.ahead import map_ahead
 from voicebatch.pipeline.messages import NO_MESSAGE, NO_MESSAGES, Messages
 from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.rejects import Rejects
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NO_NUMBER: Final = 0
-_AHEAD: Final = 2  # record batches that are prepared while others are checked
 _FIRST_FAULTS: Final = 5
 
 
@@ -100,10 +97,9 @@ def take_in(
     opened = [
         (source, sha256) for path, sha256 in zip(files, hashes, strict=True) for source in open_tables(path, options)
     ]
-    with ThreadPoolExecutor(_AHEAD) as pool:
-        desk = _Desk(options=options, schema=schema, rules=rules, writer=writer, pool=pool, on_progress=on_progress)
-        for source, sha256 in opened:
-            desk.take(source, sha256)
+    desk = _Desk(options=options, schema=schema, rules=rules, writer=writer, on_progress=on_progress)
+    for source, sha256 in opened:
+        desk.take(source, sha256)
     return _joined(desk.taken, writer)
 
 
@@ -145,13 +141,12 @@ class _Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Desk:
-    """Takes in one source after another. The rows ahead are read and prepared by ``pool`` meanwhile."""
+    """Takes in one source after another. The rows ahead are read and prepared by other threads meanwhile."""
 
     options: InputOptions
     schema: Schema
     rules: Rules
     writer: MessageWriter | None
-    pool: ThreadPoolExecutor
     on_progress: Callable[[Progress], None]
     taken: list[_Taken] = field(default_factory=list)
 
@@ -182,13 +177,7 @@ class _Desk:
     def _ahead(self, source: readers.Source, phone_column: str, writing: TableWriter | None) -> Iterator[_Read]:
         region = self.schema.phone_region or self.options.region
         prepare = partial(_prepared, phone_column=phone_column, region=region, writing=writing)
-        waiting: deque[Future[_Read]] = deque()
-        for rows in ahead(source.batches()):
-            waiting.append(self.pool.submit(prepare, rows))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return map_ahead(prepare, source.batches())
 
     def _tell(self, share: float) -> None:
         """How far it is, as if the sources to come had no rows."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _OTHER: Final = "\0"  # begins the key of a message that is not just the run's own with a text; no text has it
-_AT_ONCE: Final = 1 << 20  # texts that wait for a code, at least
+_AT_ONCE: Final = 1 << 17  # texts that wait for a code, at least
 NO_MESSAGE: Final = -1
 
 

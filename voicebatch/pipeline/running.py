@@ -9,13 +9,13 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from voicebatch import phones
 from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownError, UsageError, VoicebatchError
-from voicebatch.ledger import AnswerLine, Ledger, RowLine, Run
+from voicebatch.ledger import AnswerLine, RowLine, Run
 from voicebatch.models import (
     Progress,
     RateLimit,
@@ -28,7 +28,7 @@ from voicebatch.models import (
     people,
 )
 from voicebatch.pacing import earliest_finish
-from voicebatch.pipeline.ahead import ahead
+from voicebatch.pipeline.ahead import in_background, map_ahead
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices, money, total
@@ -37,6 +37,9 @@ from voicebatch.reports.cells import make_folder, write_blocks, write_bytes
 from voicebatch.reports.country import country_totals, write_country_report
 from voicebatch.reports.recipients import Lines, write_recipients
 from voicebatch.settings import BATCH_ROWS
+
+if TYPE_CHECKING:
+    from voicebatch.ledger import Ledger
 
 _LOG: Final = logging.getLogger(__name__)
 _STOPS: Final = {"account": AccountError, "guard": GuardError}
@@ -308,8 +311,11 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
     folder, summary = plan.report_dir, plan.summary()
     make_folder(folder)
     files = [file.name for file in plan.intake.files]
-    written = write_recipients(folder, plan.run_id, files, ahead(plan.blocks()), calling_codes=phones.calling_codes)
-    write_blocks(folder / "rejected.csv", plan.rejected_csv())
+    rejected = in_background(write_blocks, folder / "rejected.csv", plan.rejected_csv())
+    written = write_recipients(
+        folder, plan.run_id, files, plan.blocks(), calling_codes=phones.calling_codes, each=map_ahead
+    )
+    rejected()
     checks = [manifest.row_check(summary.rows, written)]
     manifest.write_manifest(folder, plan.manifest, summary, checks, written_at=now)
 

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from io import BytesIO, TextIOWrapper
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,14 +50,6 @@ def partial_of(path: Path) -> Path:
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
     """Writes a whole CSV file: a reader sees the old one or the new one."""
     write_bytes(path, csv_bytes(header, lines))
-
-
-def write_columns(path: Path, header: Sequence[str], blocks: Iterable[Sequence[Any]]) -> None:
-    """Writes a whole CSV file from Arrow columns: a reader sees the old one or the new one.
-
-    See ``csv_lines``.
-    """
-    write_blocks(path, chain([csv_bytes(header, ())], map(csv_lines, blocks)))
 
 
 def csv_lines(columns: Sequence[Any]) -> memoryview:

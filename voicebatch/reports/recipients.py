@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch.models import RowStatus
-from voicebatch.reports.cells import text_column, write_columns
+from voicebatch.reports.cells import csv_bytes, csv_lines, text_column, write_blocks
 
 COLUMNS: Final = (
     "file", "row", "phone", "status", "reason", "run_id", "batch_id", "campaign_id", "calling_code", "accepted_at",
@@ -45,16 +46,19 @@ def write_recipients(
     blocks: Iterable[Lines],
     *,
     calling_codes: Callable[[Any], Any],
+    each: Callable[[Callable[[Lines], memoryview], Iterable[Lines]], Iterable[memoryview]] = map,
 ) -> Counter[RowStatus]:
-    """Writes ``recipients.csv`` and returns how many rows of each status it has."""
-    written: Counter[RowStatus] = Counter()
+    """Writes ``recipients.csv`` and returns how many rows of each status it has.
+
+    ``each`` is ``map``, or does the same in other threads.
+    """
+    counts: deque[Mapping[RowStatus, int]] = deque()
     names = text_column(pa.array(files, pa.string()))
 
-    def columns() -> Iterator[list[Any]]:
-        for lines in blocks:
-            for pair in pc.value_counts(lines.status).to_pylist():
-                written[RowStatus(pair["values"])] += pair["counts"]
-            yield [
+    def written(lines: Lines) -> memoryview:
+        counts.append({RowStatus(one["values"]): one["counts"] for one in pc.value_counts(lines.status).to_pylist()})
+        return csv_lines(
+            [
                 names.take(lines.file),
                 lines.row,
                 lines.phone,
@@ -67,9 +71,10 @@ def write_recipients(
                 lines.accepted_at,
                 pc.if_else(pc.equal(lines.status, RowStatus.ACCEPTED.value), "pending", ""),
             ]
+        )
 
-    write_columns(folder / "recipients.csv", COLUMNS, columns())
-    return written
+    write_blocks(folder / "recipients.csv", chain([csv_bytes(COLUMNS, ())], each(written, blocks)))
+    return sum(map(Counter, counts), Counter())
 
 
 def _reason(lines: Lines) -> Any:
