@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ class Channel(StrEnum):
     """How the message reaches the phone."""
 
     VOICE_SMS = "voice-sms"  # a call that reads the message aloud: POST /tts/send
+    VOICEMAIL = "voicemail"  # a recording left on voicemail, without a call: POST /campaign/send
 
 
 class RowStatus(StrEnum):
@@ -81,6 +82,14 @@ class Verdict(StrEnum):
 
     SENT = "sent"  # the provider has it: its people count as accepted
     NOT_SENT = "not-sent"  # the provider does not have it: nobody in it was called
+
+
+class Delivery(StrEnum):
+    """What a callback says of a message, in the provider's words."""
+
+    PENDING = "pending"  # taken, and not at its end yet; also what nobody has said anything about
+    DELIVERED = "delivered"  # the phone was reached
+    UNDELIVERED = "undelivered"  # it was not, and will not be tried again
 
 
 class RunStatus(StrEnum):
@@ -191,6 +200,62 @@ class Reply:
     spent: bool = False
     about_number: bool = False
     body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """What the provider calls back about one attempt, whose id its address carries.
+
+    A voice SMS has one for each ``number`` (E.164, or as it came): ``status``, whether somebody ``answered`` (``None``:
+    not said), and how many seconds were really spoken. A voicemail campaign has one for all: ``delivered`` of
+    ``total``. ``status`` is ``None`` for a word that is not documented; ``body`` is what came.
+    """
+
+    attempt_id: str
+    channel: Channel
+    campaign_id: str
+    number: str | None = None
+    status: Delivery | None = None
+    answered: bool | None = None
+    sent_at: datetime | None = None
+    done_at: datetime | None = None
+    seconds: Decimal | None = None
+    delivered: int | None = None
+    total: int | None = None
+    body: str = ""
+
+    def __repr__(self) -> str:
+        """No number: a repr ends up in logs."""
+        return f"Callback({self.attempt_id}, {self.status})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """What is left on the account, as the provider writes it. ``details`` is by product, as received."""
+
+    amount: Decimal
+    currency: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFile:
+    """A recording that the provider has checked. ``size`` and ``duration`` are as it writes them."""
+
+    token: str
+    name: str
+    size: str
+    duration: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """A scheduled campaign that was taken back, and the credit that the provider gave back for it."""
+
+    campaign_id: str
+    credit: Decimal
+    currency: str
 
 
 STOOD_STILL: Final = Reply(outcome=Outcome.NOT_SENT, reason="this process stood still before it could send")

@@ -532,7 +532,7 @@ def _with_settings(schema: Schema) -> Schema:
 
 def packaged_schema(name: str) -> Path:
     """A schema that comes with voicebatch: inside the installed package, or beside it in a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parent.parent
     inside = here / "schemas" / f"{name}.yaml"
     return inside if inside.exists() else here.parent / "schemas" / f"{name}.yaml"
 
