@@ -64,7 +64,7 @@ class SaysYes:
         self._left = iter(range(after - 1))
         self._stop = stop
 
-    def send(self, _: Batch, *, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
+    def send(self, _: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
         """At once."""
         if next(self._left, None) is None:
             self._stop.set()

@@ -210,9 +210,9 @@ def send(
     notify_url: str | None = None,
     timeout: float = TIMEOUT,
 ) -> Reply:
-    provider = Provider(base_url=url, api_key=key, timeout=timeout, notify_url=notify_url, now=lambda: NOW)
+    provider = Provider(base_url=url, api_key=key, timeout=timeout, now=lambda: NOW)
     try:
-        return provider.send(batch_of(message, *numbers))
+        return provider.send(batch_of(message, *numbers), notify_url=notify_url)
     finally:
         provider._session().close()
 

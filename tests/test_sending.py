@@ -63,7 +63,7 @@ class Script:
     sent: list[int] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def send(self, batch: Batch, *, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
+    def send(self, batch: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
         with self._lock:
             self.sent.append(batch.ordinal)
             waiting = self.replies.get(batch.ordinal)
@@ -326,7 +326,7 @@ class Strict:
     called: Counter[str] = field(default_factory=Counter)
     sizes: list[int] = field(default_factory=list)
 
-    def send(self, batch: Batch, *, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
+    def send(self, batch: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
         self.sizes.append(len(batch.numbers))
         if self.bad.intersection(batch.numbers):
             return Reply(outcome=Outcome.REFUSED, reason="a number is wrong", about_number=True)
@@ -427,7 +427,7 @@ class SlowNetwork:
     arrivals: list[datetime] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def send(self, batch: Batch, *, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
+    def send(self, batch: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:  # noqa: ARG002 # its form
         never = threading.Event()
         with self._lock:
             way, answer = self.delays.pop() if self.delays else 0.0, self.delays.pop() if self.delays else 0.0

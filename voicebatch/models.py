@@ -92,6 +92,15 @@ class Delivery(StrEnum):
     UNDELIVERED = "undelivered"  # it was not, and will not be tried again
 
 
+class CancelOutcome(StrEnum):
+    """What became of the wish to take a scheduled request back."""
+
+    CANCELLED = "cancelled"  # nobody in it is called, and its credit came back
+    TOO_LATE = "too late"  # it has left, or is about to
+    REFUSED = "refused"  # the provider says no for another reason
+    UNKNOWN = "unknown"  # no readable answer: asking again does no harm
+
+
 class RunStatus(StrEnum):
     """Where a run stands, derived from its batches."""
 
@@ -352,6 +361,7 @@ class EventKind(StrEnum):
     SETTLED = "settled"  # a person said what became of an unknown batch
     LATE = "late"  # an answer came for a batch that was settled or sent again meanwhile
     WITHDRAWN = "withdrawn"  # people who opted out after the plan left the queue
+    CANCELLED = "cancelled"  # somebody took back what was queued or scheduled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,11 @@ _NEVER: Final = threading.Event()
 class Network(Protocol):
     """What sends a batch once and tells what came of it, without raising."""
 
-    def send(self, batch: Batch, *, lease_seconds: float) -> Reply:
-        """One request, which leaves in time to end within ``lease_seconds``, or not at all."""
+    def send(self, batch: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:
+        """One request, which leaves in time to end within ``lease_seconds``, or not at all.
+
+        ``notify_url`` is where the provider is to call back about it.
+        """
         ...
 
 
@@ -62,6 +65,7 @@ class Post:
     """A lane wants this sent, once; it is told the reply."""
 
     batch: Batch
+    notify_url: str | None
     lease_seconds: float
 
 
@@ -90,6 +94,7 @@ class Sender:
 
     ``timeout_seconds`` is the longest that a request takes; ``stop`` ends the work after the requests in flight.
     ``max_cost`` is a ceiling in ``currency`` for all workers of the run; ``estimate`` prices a request to some numbers.
+    ``notify_url`` is an attempt's own address for callbacks, by the attempt's id.
     """
 
     ledger: Ledger
@@ -105,6 +110,7 @@ class Sender:
     max_cost: Decimal | None = None
     currency: str = ""
     estimate: Callable[[Sequence[str]], Decimal | None] = lambda _: None
+    notify_url: Callable[[str], str | None] = lambda _: None
     is_gone: Callable[[Worker], bool] = Worker.is_gone
     on_progress: Callable[[Progress], None] = lambda _: None
     _board: _Board = field(init=False)
@@ -162,7 +168,7 @@ class Sender:
                 case Claim() as claim:
                     left = (claim.lease_until - self.clock.now()).total_seconds()
                     is_late = left < self.timeout_seconds  # somebody may have settled the batch by now
-                    reply = STOOD_STILL if is_late else (yield Post(batch=claim.batch, lease_seconds=left))
+                    reply = STOOD_STILL if is_late else (yield self._post(claim, left))
                     assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
                     yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):
@@ -170,6 +176,9 @@ class Sender:
                     self._look_around(run_id)
                 case None:
                     return
+
+    def _post(self, claim: Claim, lease_seconds: float) -> Post:
+        return Post(batch=claim.batch, notify_url=self.notify_url(claim.attempt_id), lease_seconds=lease_seconds)
 
     def _claim(self, run_id: str) -> Claim | Wait | None:
         return self.ledger.claim(
@@ -229,8 +238,8 @@ class Sender:
         with contextlib.suppress(StopIteration):
             while True:
                 match lane.send(reply):
-                    case Post(batch=batch, lease_seconds=lease_seconds):
-                        reply = self.network.send(batch, lease_seconds=lease_seconds)
+                    case Post(batch=batch, notify_url=notify_url, lease_seconds=lease_seconds):
+                        reply = self.network.send(batch, notify_url=notify_url, lease_seconds=lease_seconds)
                     case Nap() as nap:
                         reply = None
                         self._wait(nap)

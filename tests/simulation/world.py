@@ -432,7 +432,7 @@ class WorldClock:
 class Nowhere:
     """A lane's wish to post goes to the world, never here."""
 
-    def send(self, batch: Batch, *, lease_seconds: float) -> Reply:  # its form
+    def send(self, batch: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:  # its form
         raise NotImplementedError
 
 

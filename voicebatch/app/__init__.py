@@ -612,7 +612,12 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
     clock = how.clock or LedgerClock(ledger)
     with _address(how) as (url, key):
         network = Provider(
-            base_url=url, api_key=key, timeout=how.timeout, notify_url=run.notify_url, session=how.session
+            base_url=url,
+            api_key=key,
+            timeout=how.timeout,
+            email=run.notify_email,
+            sender=run.sender,
+            session=how.session,
         )
         sender = Sender(
             ledger=ledger,
@@ -627,11 +632,20 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             max_cost=how.max_cost,
             currency=prices.currency,
             estimate=partial(estimate_batch, prices),
+            notify_url=_notify_urls(run.notify_url, ledger),
             on_progress=how.on_progress,
         )
         running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
         how.on_progress(Progress(stage="reporting"))
         return _concluded(run, ledger, url, how.rate, clock)
+
+
+def _notify_urls(base: str | None, ledger: Ledger) -> Callable[[str], str | None]:
+    """Each attempt's own address for its callbacks, by its id."""
+    if base is None:
+        return lambda _: None
+    secret = ledger.callback_secret()
+    return lambda attempt_id: wire.callback_url(base, attempt_id, secret)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from voicebatch.ledger.records import AnswerLine, NewBatch, NewRow, NewRun, RowLine, Run
+from voicebatch.ledger.records import AnswerLine, NewBatch, NewRow, NewRun, Receipt, RowLine, Run
 from voicebatch.ledger.workers import Worker
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from voicebatch.ledger.store import Ledger
 
 __all__ = [
-    "AnswerLine", "Claim", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun", "RowLine", "Run", "Wait", "Worker",
+    "AnswerLine", "Claim", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun", "Receipt", "RowLine", "Run", "Wait", "Worker",
     "existing", "show_url",
 ]  # fmt: skip
 

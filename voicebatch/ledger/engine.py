@@ -17,7 +17,7 @@ from voicebatch.ledger import postgresql, sqlite
 from voicebatch.ledger.kinds import PATIENCE, Kind
 from voicebatch.ledger.tables import metadata
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """The migrations, oldest first. A ledger at any other revision was made by a newer voicebatch."""
 
 _KINDS: Final[Mapping[str, Kind]] = {"sqlite": sqlite, "postgresql": postgresql}

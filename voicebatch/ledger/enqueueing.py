@@ -109,6 +109,8 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
         "sandbox": int(new.sandbox),
         "base_url": new.base_url,
         "notify_url": new.notify_url,
+        "notify_email": new.notify_email,
+        "sender": new.sender,
         "report_dir": new.report_dir,
         "manifest": dict(new.manifest),
         "rows_total": new.counts.total,

@@ -36,6 +36,8 @@ class Run:
     sandbox: bool
     base_url: str
     notify_url: str | None
+    notify_email: str | None = None
+    sender: str | None = None
     report_dir: str
     manifest: Mapping[str, Any]
     stop: Stop | None
@@ -73,6 +75,8 @@ class NewRun:
     sandbox: bool
     base_url: str
     notify_url: str | None
+    notify_email: str | None = None
+    sender: str | None = None
     report_dir: str
     manifest: Mapping[str, Any]
     planned_at: datetime | None
@@ -105,6 +109,14 @@ class AnswerLine(NamedTuple):
     charged: Decimal
     charged_messages: int
     units: Decimal
+
+
+class Receipt(NamedTuple):
+    """What became of a callback: whether it is new, what is odd about it, how many people it settled."""
+
+    is_new: bool
+    problem: str | None = None
+    settled: int = 0
 
 
 class RowLine(NamedTuple):

@@ -12,15 +12,16 @@ from sqlalchemy import Row, select
 from sqlalchemy.engine import URL
 
 from voicebatch.errors import UsageError
+from voicebatch.ledger import delivering, enqueueing, events, history, queue, recording, settling
 from voicebatch.ledger import engine as databases
-from voicebatch.ledger import enqueueing, events, history, queue, recording, settling
 from voicebatch.ledger.clock import HostClock, ServerClock
 from voicebatch.ledger.queue import Claim, Wait
 from voicebatch.ledger.recording import Estimate
-from voicebatch.ledger.records import AnswerLine, Contact, NewRun, RowLine, Run
+from voicebatch.ledger.records import AnswerLine, Contact, NewRun, Receipt, RowLine, Run
 from voicebatch.ledger.tables import documents, runs
 from voicebatch.ledger.workers import Worker
 from voicebatch.models import (
+    Callback,
     Channel,
     Charge,
     RateLimit,
@@ -283,6 +284,23 @@ class Ledger:
         with self._write() as connection:
             settling.set_estimates(connection, run_id, estimate)
 
+    # Callbacks
+
+    def callback_secret(self) -> bytes:
+        """What the codes in the addresses for callbacks are made with. It is made when it is first asked for."""
+        with self._write() as connection:
+            return delivering.secret(connection)
+
+    def take_callbacks(self, callbacks: Sequence[Callback]) -> list[Receipt]:
+        """Keeps callbacks, all of them in one transaction, and what they say of deliveries.
+
+        In whatever order and however often they come, the last word of each number is the same. A batch that was
+        unknown is accepted by its first callback.
+        """
+        now = self.now()
+        with self._write() as connection:
+            return delivering.take(connection, callbacks, now=now)
+
     # What happened
 
     def contacts(self, message_ids: Collection[str], *, since: datetime, sandbox: bool) -> Iterator[Contact]:
@@ -346,6 +364,8 @@ def _run(found: Row[Any]) -> Run:
         sandbox=bool(found.sandbox),
         base_url=found.base_url,
         notify_url=found.notify_url,
+        notify_email=found.notify_email,
+        sender=found.sender,
         report_dir=found.report_dir,
         manifest=found.manifest,
         stop=stop,

@@ -34,6 +34,8 @@ runs: Final = Table(
     Column("max_cost", Exact),  # the ceiling of all its workers; null: none
     Column("max_cost_currency", Text),
     Column("dearer", Exact),  # how many times its estimate a request turned out to cost, under a ceiling
+    Column("notify_email", Text),  # voicemail: whom the provider writes to at a campaign's end
+    Column("sender", Text),  # voicemail: the number that it shows
 )
 
 documents: Final = Table(
@@ -116,6 +118,9 @@ attempts: Final = Table(
     Column("seconds", Exact),
     Column("body", Text),
     Column("held", Exact),  # its part of the run's committed cost, as long as it is an estimate
+    Column("called_at", Instant),  # when a callback first showed that the provider took it; null: none did
+    Column("delivered", Integer),  # of a voicemail campaign, as its callback counts
+    Column("delivered_of", Integer),
     Index("attempts_by_limiter", "limiter", "counted", "ended_at"),
     Index("attempts_by_batch", "batch_id"),
 )
@@ -156,6 +161,66 @@ events: Final = Table(
     Column("batch_id", String(24)),
     Column("text", Text, nullable=False),
     Index("events_by_run", "run_id", "id"),
+)
+
+secrets: Final = Table(
+    "secrets",  # what only the ledger's owner knows
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+callbacks: Final = Table(
+    "callbacks",  # every callback with a right code, once, as it came
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(24), nullable=False, unique=True),  # of its attempt and body: doubled ones are one
+    Column("received_at", Instant, nullable=False),
+    Column("attempt_id", String(40), nullable=False),  # no foreign key: one of a ledger that lost it is kept as well
+    Column("channel", String(16), nullable=False),
+    Column("campaign_id", Text, nullable=False),
+    Column("number", Text),
+    Column("status", String(16)),  # models.Delivery; null: another word, or a campaign's count
+    Column("problem", Text),  # why it does not count; null: it does
+    Column("body", Text, nullable=False),
+    Index("callbacks_by_attempt", "attempt_id"),
+)
+_IS_ODD: Final = callbacks.c.problem.is_not(None)
+Index("callbacks_with_problem", callbacks.c.id, sqlite_where=_IS_ODD, postgresql_where=_IS_ODD)  # few among many
+
+deliveries: Final = Table(
+    "deliveries",  # what became of each message, by the callback that says the last of it
+    metadata,
+    Column("batch_id", ForeignKey("batches.id"), primary_key=True),
+    Column("number", String(20), primary_key=True),  # E.164
+    Column("status", String(16), nullable=False),  # models.Delivery
+    Column("answered", Integer),  # null: not said
+    Column("seconds", Exact),  # really spoken
+    Column("done_at", Instant),
+    Column("rank", String(64), nullable=False),  # the callback of the highest counts, in whatever order they come
+    sqlite_with_rowid=False,
+)
+
+cancellations: Final = Table(
+    "cancellations",  # what the provider said when a scheduled request was to be taken back
+    metadata,
+    Column("batch_id", ForeignKey("batches.id"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),  # models.CancelOutcome
+    Column("credit", Exact),  # given back
+    Column("currency", Text),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+lookups: Final = Table(
+    "lookups",  # requests that call nobody, and have a rate limit of their own
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("limiter", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),  # null: its slot is taken
+    Index("lookups_by_limiter", "limiter", "ended_at"),
 )
 
 clocks: Final = Table(

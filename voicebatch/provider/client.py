@@ -40,7 +40,7 @@ def _now() -> datetime:
 class Provider:
     """Sends batches, one HTTP session a thread, or through the one that is given.
 
-    ``base_url`` is https, or http on a loopback address. ``timeout``, in seconds, is the longest that connecting takes
+    ``base_url`` is https, or http on a loopback address. ``email`` and ``sender`` are of voicemail. ``timeout``, in seconds, is the longest that connecting takes
     (the look-up of the name aside), and once more the longest from there to the last byte of the answer.
 
     A given ``session`` keeps its adapters, which must not repeat a POST. With requests' own adapter a request may
@@ -55,7 +55,8 @@ class Provider:
         base_url: str,
         api_key: str,
         timeout: float,
-        notify_url: str | None = None,
+        email: str | None = None,
+        sender: str | None = None,
         session: requests.Session | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
@@ -63,7 +64,8 @@ class Provider:
         self._api_key = api_key
         self._spellings = _spellings(api_key) if api_key else frozenset()
         self._timeout = timeout
-        self._notify_url = notify_url
+        self._email = email
+        self._sender = sender
         self._given_session = session
         self._now = now
         self._threads = threading.local()
@@ -71,12 +73,19 @@ class Provider:
     def __repr__(self) -> str:
         return f"Provider({self._base_url})"
 
-    def send(self, batch: Batch, *, lease_seconds: float = math.inf) -> Reply:
+    def send(self, batch: Batch, *, notify_url: str | None = None, lease_seconds: float = math.inf) -> Reply:
         """Posts one batch once. Whatever happens is in the reply; nothing is ever repeated here.
 
         It ends within ``lease_seconds`` if nothing stands still, and is not written if it could not any more.
         """
-        request = wire.SendRequest.of(batch.message, batch.numbers, api_key=self._api_key, notify_url=self._notify_url)
+        request = wire.request_for(
+            batch.message,
+            batch.numbers,
+            api_key=self._api_key,
+            notify_url=notify_url,
+            email=self._email,
+            sender=self._sender,
+        )
         try:
             with transport.written_within(lease_seconds - self._timeout):
                 answer, body = self._post(self._base_url + wire.PATHS[batch.message.channel], request.to_json())
