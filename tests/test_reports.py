@@ -34,7 +34,7 @@ from voicebatch.models import (
 from voicebatch.pipeline.running import summarise
 from voicebatch.reports import manifest
 from voicebatch.reports.cells import csv_bytes, harmless, make_folder, write_csv
-from voicebatch.reports.country import COLUMNS, country_totals, write_country_report
+from voicebatch.reports.country import COLUMNS, Place, country_totals, write_country_report
 from voicebatch.reports.recipients import Lines, write_recipients
 from voicebatch.reports.rejected import RejectedRows, rejected_csv
 
@@ -164,7 +164,11 @@ MAIN = {"33": "FR", "32": "BE"}
 
 
 def totals_of(charged: list[tuple[Charge, str]]) -> Any:
-    return country_totals(charged, region_of=MAIN.__getitem__, name_of=lambda code: f"land of {code}")
+    placed = [
+        (Place(one.calling_code, one.country_code or MAIN[one.calling_code], currency), one)
+        for one, currency in charged
+    ]
+    return country_totals(placed, {}, name_of=lambda code: f"land of {code}")
 
 
 @given(st.lists(charges, max_size=15))
@@ -211,7 +215,7 @@ def test_the_parquet_file_says_the_same_as_the_csv_file(tmp_path: Path, charged:
     from_parquet = pq.read_table(tmp_path / "country_report.parquet").to_pylist()
     assert len(from_csv) == len(from_parquet) == len(totals_of(charged))
     for text, typed in zip(from_csv, from_parquet, strict=True):
-        assert list(text) == list(typed) == ["run_id", *(name for name, _ in COLUMNS)]
+        assert list(text) == list(typed) == ["run_id", *(name for name, _, _ in COLUMNS)]
         for name, value in typed.items():
             assert value == (type(value)(text[name]) if not isinstance(value, str) else text[name]), name
 
@@ -242,7 +246,7 @@ def test_a_run_without_charges_has_a_header_and_the_same_parquet_types(tmp_path:
 def test_recipients_have_a_line_for_every_row(tmp_path: Path) -> None:
     columns = (
         (0, 1), (2, 7), ("+33600000000", None), (RowStatus.ACCEPTED, RowStatus.REJECTED), ("", '=cmd, "x"\n'),
-        ("b1", None), ("c1", None), ("2027-03-01T12:00:00+00:00", None),
+        ("b1", None), ("c1", None), ("2027-03-01T12:00:00+00:00", None), ("", ""),
     )  # fmt: skip
     lines = Lines(*map(pa.array, columns))
     codes = pa.array(["33", None])

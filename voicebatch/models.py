@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -317,6 +317,31 @@ class RequestCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryCounts:
+    """What became of accepted messages: ``delivered`` + ``undelivered`` + ``pending`` are all of them.
+
+    ``answered`` and ``not_answered`` are among the others, where the provider says so; ``spoken_seconds`` are those
+    that it counts afterwards, over all messages.
+    """
+
+    delivered: int = 0
+    undelivered: int = 0
+    pending: int = 0
+    answered: int = 0
+    not_answered: int = 0
+    spoken_seconds: Decimal = Decimal(0)
+
+    def __add__(self, other: DeliveryCounts) -> DeliveryCounts:
+        """Of both together."""
+        return DeliveryCounts(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
+
+    @property
+    def told(self) -> int:
+        """How many messages a callback has told the end of."""
+        return self.delivered + self.undelivered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountryTotal:
     """One line of the country report: exact sums of the charges of one calling code, country and currency."""
 
@@ -330,9 +355,7 @@ class CountryTotal:
     unit_cost_max: Decimal
     cost: Decimal
     total_seconds: Decimal
-    delivered: int = 0
-    undelivered: int = 0
-    pending: int = 0
+    deliveries: DeliveryCounts = DeliveryCounts()
 
     @property
     def message_seconds(self) -> Decimal:
@@ -426,6 +449,8 @@ class RunSummary:
 
     ``findings`` are sentences about what the provider answered and does not add up; nothing of it is corrected.
     ``answered`` counts the requests that ``countries`` are about; ``base_url`` is where the run was begun.
+    ``estimated_cost`` is what requests should have cost whose answers were lost, and is in no other figure (``None``:
+    nothing is missing, or it has no price); ``listens`` says that callbacks were asked for.
     """
 
     run_id: str
@@ -446,6 +471,9 @@ class RunSummary:
     findings: tuple[str, ...] = ()
     answered: int = 0
     base_url: str = ""
+    deliveries: DeliveryCounts = DeliveryCounts()
+    estimated_cost: Decimal | None = None
+    listens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,24 @@ SINCE: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         "clocks": {"boot": "a boot", "began_at": NOON},
     },
     "0003": {"batches": {"opted_out": None}, "runs": {"dearer": None}},
+    "0004": {
+        "runs": {"notify_email": None, "sender": None},
+        "attempts": {"called_at": None, "delivered": None, "delivered_of": None},
+        "secrets": {"name": "callbacks", "value": b"secret"},
+        "callbacks": {
+            "id": 1, "digest": "d" * 24, "received_at": NOON, "attempt_id": "accepted.1", "channel": "voice-sms",
+            "campaign_id": "c1", "number": "+33600000001", "status": "delivered", "problem": None, "body": "{}",
+        },
+        "deliveries": {
+            "batch_id": "accepted", "number": "+33600000001", "calling_code": "33", "status": "delivered",
+            "answered": 1, "milliseconds": 6300, "done_at": NOON, "rank": "1" * 30,
+        },
+        "cancellations": {
+            "batch_id": "accepted", "at": NOON, "who": "Zoé", "outcome": "too late", "credit": None, "currency": None,
+            "reason": "it has left",
+        },
+        "lookups": {"id": 1, "limiter": "credit", "started_at": NOON, "ended_at": LATER},
+    },
 }  # fmt: skip
 """What each revision added to what is in every table: columns with their values, or the row of a new table."""
 

@@ -17,7 +17,7 @@ import click
 
 from voicebatch import wire
 from voicebatch.errors import InputError, VoicebatchError
-from voicebatch.models import CountryTotal, RunStatus, RunSummary, people
+from voicebatch.models import CountryTotal, DeliveryCounts, RunStatus, RunSummary, people
 from voicebatch.pricing import money
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "total_seconds": float(summary.total_seconds),
         "earliest_finish": summary.earliest_finish and summary.earliest_finish.isoformat(timespec="seconds"),
         "countries": [_country_json(line) for line in summary.countries],
+        "deliveries": _deliveries_json(summary.deliveries),
+        **({} if summary.estimated_cost is None else {"estimated_cost": money(summary.estimated_cost)}),
         "report_dir": summary.report_dir,
         "ledger": summary.ledger,
         **({"findings": list(summary.findings)} if summary.findings else {}),
@@ -126,6 +128,8 @@ def print_summary(summary: RunSummary, common: Common) -> None:
     counts = asdict(summary.rows)
     rows = [f"{count} {names.get(name, name)}" for name, count in counts.items() if count and name != "total"]
     echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
+    for line in _deliveries(summary):
+        echo(line)
     if is_elsewhere(summary.base_url):
         echo(f"It was begun at {summary.base_url}, not at the provider's address.")
     echo(f"Reports: {summary.report_dir}")
@@ -217,7 +221,24 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
         "cost": money(line.cost),
         "total_seconds": float(line.total_seconds),
         "currency": line.currency,
+        "deliveries": _deliveries_json(line.deliveries),
     }
+
+
+def _deliveries_json(counts: DeliveryCounts) -> dict[str, Any]:
+    return asdict(counts) | {"spoken_seconds": float(counts.spoken_seconds)}
+
+
+def _deliveries(summary: RunSummary) -> Iterator[str]:
+    """What callbacks have told so far."""
+    counts = summary.deliveries
+    if not (summary.listens or counts.told) or not summary.rows.accepted:
+        return
+    said = f"{counts.answered} answered, {counts.not_answered} not" if counts.answered + counts.not_answered else ""
+    delivered = f"{counts.delivered} delivered{f' ({said})' if said else ''}"
+    yield f"Callbacks: {delivered}, {counts.undelivered} undelivered, {counts.pending} pending."
+    if counts.spoken_seconds:
+        yield f"Really spoken: {_clock(counts.spoken_seconds)} of {_clock(summary.total_seconds)} announced."
 
 
 def counted(count: int, thing: str) -> str:

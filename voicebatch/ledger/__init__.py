@@ -10,7 +10,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from voicebatch.ledger.records import AnswerLine, NewBatch, NewRow, NewRun, Receipt, RowLine, Run
+from voicebatch.ledger.records import (
+    AnswerLine,
+    DeliveryLine,
+    NewBatch,
+    NewRow,
+    NewRun,
+    Receipt,
+    RowLine,
+    Run,
+    Uncharged,
+)
 from voicebatch.ledger.workers import Worker
 
 if TYPE_CHECKING:
@@ -19,8 +29,8 @@ if TYPE_CHECKING:
     from voicebatch.ledger.store import Ledger
 
 __all__ = [
-    "AnswerLine", "Claim", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun", "Receipt", "RowLine", "Run", "Wait", "Worker",
-    "existing", "show_url",
+    "AnswerLine", "Claim", "DeliveryLine", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun", "Receipt", "RowLine",
+    "Run", "Uncharged", "Wait", "Worker", "existing", "show_url",
 ]  # fmt: skip
 
 _HEAVY: Final = {"HostClock": "clock", "Claim": "queue", "Wait": "queue", "Ledger": "store"}

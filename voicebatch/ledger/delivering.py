@@ -1,34 +1,239 @@
-"""Callbacks: what the provider says of requests that it took. The first one settles a request that was unknown."""
+"""Callbacks: what the provider says of requests that it took. The first one settles a request that was unknown.
+
+They come in any order, more than once, and from several listeners at a time, so everything here is the same whichever
+comes first: a callback is kept once, and of a number's callbacks the one of the highest rank counts. The locks are in
+the ledger's one order (the run, its batches), and what has no such order is sorted.
+"""
 
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from voicebatch import phones
 from voicebatch.ledger import engine as databases
+from voicebatch.ledger import events, queue
+from voicebatch.ledger.enqueueing import batched
 from voicebatch.ledger.records import Receipt
-from voicebatch.ledger.tables import secrets
-from voicebatch.models import Callback
+from voicebatch.ledger.tables import attempts, batches, callbacks, deliveries, secrets
+from voicebatch.models import BatchStatus, Callback, Delivery, EventKind, Outcome, digest
 
-_SECRET: Final = "callbacks"
+_OWNER: Final = "callbacks"
 _SECRET_BYTES: Final = 32
+_AT_ONCE: Final = 500  # values in one statement
+_NATIONAL_DIGITS: Final = 9  # of a French number, wherever in the world it is
+_LONGEST_CALL: Final = Decimal(86_400)  # seconds; more is a slip of somebody's unit
+
+_MAY_HAVE_CALLED: Final = frozenset({None, Outcome.UNKNOWN, Outcome.ACCEPTED})
+"""Of other attempts the provider said that it did nothing: only a message that was delivered says otherwise."""
+
+_ATTEMPTS: Final = (
+    select(attempts, batches.c.run_id, batches.c.numbers, batches.c.opted_out)
+    .select_from(attempts.join(batches))
+    .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
+)
+_KNOWN: Final = select(callbacks.c.digest).where(callbacks.c.digest.in_(bindparam("digests", expanding=True)))
+_BATCH: Final = select(batches).where(batches.c.id == bindparam("batch_id")).with_for_update()
 
 
 def secret(connection: Connection) -> bytes:
     """See ``Ledger.callback_secret``."""
-    known = select(secrets.c.value).where(secrets.c.name == _SECRET)
+    known = select(secrets.c.value).where(secrets.c.name == _OWNER)
     found = connection.execute(known).scalar()
     if found is None:
-        new = {"name": _SECRET, "value": randomness.token_bytes(_SECRET_BYTES)}
+        new = {"name": _OWNER, "value": randomness.token_bytes(_SECRET_BYTES)}
         databases.insert_new(connection, secrets, [new])  # another process may have been quicker
         found = connection.execute(known).scalar_one()
     return bytes(found)
 
 
-def take(connection: Connection, callbacks: Sequence[Callback], *, now: datetime) -> list[Receipt]:
+def take(connection: Connection, said: Sequence[Callback], *, now: datetime) -> list[Receipt]:
     """See ``Ledger.take_callbacks``."""
-    raise NotImplementedError
+    digests = [digest(one.attempt_id, one.channel, one.body) for one in said]
+    known = {found for some in batched(set(digests), _AT_ONCE) for found in _known(connection, some)}
+    new = {of_it: one for of_it, one in zip(digests, said, strict=True) if of_it not in known}
+    about = _attempts(connection, {one.attempt_id for one in new.values()})
+    unsettled = [attempt for attempt in about.values() if attempt.called_at is None]
+    for run_id in sorted({attempt.run_id for attempt in unsettled}):
+        connection.execute(queue.LOCK_RUN, {"run_id": run_id})
+    if unsettled:  # another listener may have had a callback of it while we waited for the lock
+        about |= _attempts(connection, {attempt.id for attempt in unsettled})
+    read = {of_it: _read(one, about.get(one.attempt_id)) for of_it, one in new.items()}
+    _keep(connection, read, now)
+    _keep_deliveries(connection, read.values())
+    settled = dict(_settle(connection, read.values(), now))
+    return [_receipt(of_it, read, settled) for of_it in digests]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A new callback beside its attempt (``None``: not in this ledger): whose it is, and what is odd about it."""
+
+    callback: Callback
+    attempt: Row[Any] | None
+    number: str | None = None
+    problem: str | None = None
+    is_yes: bool = False
+
+    @property
+    def rank(self) -> str:
+        """Digits alone, which every database sorts alike. What is at its end counts more, then what is later."""
+        said = self.callback
+        at = said.done_at or said.sent_at
+        end = said.status in {Delivery.DELIVERED, Delivery.UNDELIVERED}
+        places = (
+            f"{end:d}",
+            at.astimezone(UTC).strftime("%Y%m%d%H%M%S") if at else "0" * 14,
+            f"{said.status is Delivery.DELIVERED:d}",
+            "0" if said.answered is None else f"{1 + said.answered:d}",
+            f"{_milliseconds(said.seconds) or 0:09d}",
+        )
+        return "".join(places)
+
+
+def _known(connection: Connection, digests: Sequence[str]) -> Iterator[str]:
+    yield from connection.execute(_KNOWN, {"digests": digests}).scalars()
+
+
+def _attempts(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
+    found = (row for some in batched(sorted(ids), _AT_ONCE) for row in connection.execute(_ATTEMPTS, {"ids": some}))
+    return {row.id: row for row in found}
+
+
+def _read(said: Callback, attempt: Row[Any] | None) -> _Read:
+    if attempt is None:
+        return _Read(callback=said, attempt=None, problem="its request is not in this ledger")
+    called = attempt.outcome in _MAY_HAVE_CALLED
+    is_yes = called or said.status is Delivery.DELIVERED or bool(said.delivered)
+    number = said.number and _number(said.number, attempt)
+    return _Read(
+        callback=said,
+        attempt=attempt,
+        number=number,
+        problem=_problem(said, attempt, number, is_yes=is_yes),
+        is_yes=is_yes,
+    )
+
+
+def _number(said: str, attempt: Row[Any]) -> str | None:
+    """Which number of the request it is; one written nationally may be of a French overseas department."""
+    numbers = {*attempt.numbers.split(","), *(attempt.opted_out or {})}
+    if said in numbers:
+        return said
+    alike = [number for number in numbers if number[-_NATIONAL_DIGITS:] == said[-_NATIONAL_DIGITS:]]
+    return alike[0] if len(alike) == 1 and said.startswith("+33") else None
+
+
+def _problem(said: Callback, attempt: Row[Any], number: str | None, *, is_yes: bool) -> str | None:
+    if not is_yes:
+        return "its request was not accepted"
+    if said.number is not None and number is None:
+        return "its number is not in the request"
+    if said.number is not None and said.status is None:
+        return "its status is none of the documented ones"
+    if attempt.campaign_id and attempt.campaign_id != said.campaign_id:
+        return "it names another campaign than the answer (and counts all the same)"
+    return None
+
+
+def _keep(connection: Connection, read: Mapping[str, _Read], now: datetime) -> None:
+    lines = [
+        {
+            "digest": of_it,
+            "received_at": now,
+            "attempt_id": one.callback.attempt_id,
+            "channel": one.callback.channel,
+            "campaign_id": one.callback.campaign_id,
+            "number": one.callback.number,
+            "status": one.callback.status,
+            "problem": one.problem,
+            "body": one.callback.body,
+        }
+        for of_it, one in sorted(read.items())
+    ]
+    if lines:
+        databases.insert_new(connection, callbacks, lines)
+
+
+def _keep_deliveries(connection: Connection, read: Iterable[_Read]) -> None:
+    """Of several about one number only the last word: a statement cannot change a row twice."""
+    last: dict[tuple[str, str], _Read] = {}
+    for one in read:
+        if one.attempt is not None and one.number and one.callback.status and one.is_yes:
+            place = (one.attempt.batch_id, one.number)
+            last[place] = max(one, last.get(place, one), key=lambda read: read.rank)
+    if last:
+        lines = [_delivery(batch_id, number, one) for (batch_id, number), one in sorted(last.items())]
+        databases.insert_or_outrank(connection, deliveries, lines)
+
+
+def _delivery(batch_id: str, number: str, one: _Read) -> dict[str, Any]:
+    said = one.callback
+    return {
+        "batch_id": batch_id,
+        "number": number,
+        "calling_code": phones.calling_code(number),
+        "status": said.status,
+        "answered": None if said.answered is None else int(said.answered),
+        "milliseconds": _milliseconds(said.seconds),
+        "done_at": said.done_at,
+        "rank": one.rank,
+    }
+
+
+def _milliseconds(seconds: Decimal | None) -> int | None:
+    return None if seconds is None else int(min(max(seconds, Decimal(0)), _LONGEST_CALL) * 1000)
+
+
+def _settle(connection: Connection, read: Iterable[_Read], now: datetime) -> Iterator[tuple[str, int]]:
+    """By attempt, how many people its first callback settled."""
+    of_attempts: dict[str, list[_Read]] = {}
+    for one in read:
+        if one.attempt is not None and one.is_yes:
+            of_attempts.setdefault(one.attempt.id, []).append(one)
+    for attempt_id, some in sorted(of_attempts.items()):
+        attempt = some[0].attempt
+        assert attempt is not None  # noqa: S101 # for the type checker: see above
+        values = _counted(attempt, [one.callback for one in some])
+        is_first = attempt.called_at is None
+        if is_first:
+            values |= {"called_at": now, "campaign_id": attempt.campaign_id or some[0].callback.campaign_id}
+        if values:
+            connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt_id, **values})
+        if is_first:
+            yield attempt_id, _accept(connection, attempt, now)
+
+
+def _counted(attempt: Row[Any], said: Sequence[Callback]) -> dict[str, Any]:
+    """A campaign's count, which only grows."""
+    counts = [(one.delivered or 0, one.total or 0) for one in said if one.total is not None]
+    if not counts:
+        return {}
+    delivered, total = max([*counts, (attempt.delivered or 0, attempt.delivered_of or 0)])
+    return {"delivered": delivered, "delivered_of": total}
+
+
+def _accept(connection: Connection, attempt: Row[Any], now: datetime) -> int:
+    """The batch of an attempt that the provider certainly took."""
+    batch = connection.execute(_BATCH, {"batch_id": attempt.batch_id}).one()
+    if batch.status == BatchStatus.ACCEPTED and not batch.settled:
+        return 0
+    if batch.status == BatchStatus.SENDING:
+        if attempt.number != batch.attempts:
+            text = f"a callback shows that attempt {attempt.number} was taken, and the batch is being sent again"
+            events.tell(connection, batch.run_id, EventKind.LATE, text, who=queue.CALLBACK, at=now, batch_id=batch.id)
+        return 0  # its own answer is still to come
+    return queue.accept_if_called(connection, batch)
+
+
+def _receipt(of_it: str, read: Mapping[str, _Read], settled: dict[str, int]) -> Receipt:
+    one = read.get(of_it)
+    if one is None:
+        return Receipt(is_new=False)
+    return Receipt(is_new=True, problem=one.problem, settled=settled.pop(one.callback.attempt_id, 0))

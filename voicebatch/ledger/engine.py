@@ -112,7 +112,16 @@ def show_url(url: str) -> str:
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts what is not there yet, by its key; what is there stays as it is."""
-    connection.execute(_kind(connection.engine.url).insert_new_into(table), rows)
+    connection.execute(_kind(connection.engine.url).insert_into(table).on_conflict_do_nothing(), rows)
+
+
+def insert_or_outrank(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows, or puts them in the place of what is there by their key if their ``rank`` is higher."""
+    insert = _kind(connection.engine.url).insert_into(table)
+    theirs, keys = insert.excluded, list(table.primary_key.columns)
+    changed = {column.name: theirs[column.name] for column in table.columns if not column.primary_key}
+    outranks = theirs.rank > table.c.rank
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed, where=outranks), rows)
 
 
 def copy_in(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

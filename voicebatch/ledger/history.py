@@ -10,15 +10,32 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
+from voicebatch.ledger import queue
 from voicebatch.ledger.enqueueing import batched
-from voicebatch.ledger.records import CONTACTED, ROW_STATUS, AnswerLine, Contact, RowLine
-from voicebatch.ledger.tables import attempts, batches, charges, rows, runs
-from voicebatch.models import BatchStatus, Charge, Outcome, RequestCounts, RowCounts, RowStatus
+from voicebatch.ledger.records import (
+    CONTACTED,
+    ROW_STATUS,
+    AnswerLine,
+    ChargeLine,
+    Contact,
+    DeliveryLine,
+    RowLine,
+    Uncharged,
+)
+from voicebatch.ledger.tables import attempts, batches, callbacks, charges, deliveries, rows, runs
+from voicebatch.models import BatchStatus, Charge, Delivery, Outcome, RequestCounts, RowCounts, RowStatus
 from voicebatch.pricing import Prices, times, total
 
 _ROWS_AT_ONCE = 20_000
 _ITS = tuple(batches.c[name].label(f"its_{name}") for name in ("id", "status", "reason", "campaign_id", "accepted_at"))
 """What a row takes from its batch."""
+_DELIVERY = (deliveries.c.status.label("delivery_status"), deliveries.c.answered)
+_BY_CALLBACK = and_(
+    batches.c.status == BatchStatus.ACCEPTED,
+    attempts.c.called_at.is_not(None),
+    or_(attempts.c.outcome.is_(None), attempts.c.outcome != Outcome.ACCEPTED),
+)
+"""Of an attempt that the provider took, as a callback shows, and whose answer was lost."""
 
 
 def contacts(
@@ -91,7 +108,9 @@ def request_counts(connection: Connection, run_id: str) -> RequestCounts:
     on_ones_word = select(func.count()).where(
         of_run, batches.c.status == BatchStatus.ACCEPTED, batches.c.settled.is_not(None)
     )
+    by_callback = select(func.count()).select_from(attempts.join(batches)).where(of_run, _BY_CALLBACK)
     sent, retried, refused, accepted = connection.execute(made).one()
+    accepted += connection.execute(by_callback).scalar_one()
     return RequestCounts(
         planned=connection.execute(planned).scalar_one(),
         sent=sent or 0,
@@ -108,11 +127,81 @@ def queued_requests(connection: Connection, run_id: str) -> int:
     return connection.execute(queued).scalar_one()
 
 
-def run_charges(connection: Connection, run_id: str) -> list[tuple[Charge, str]]:
-    """Every charge of every accepted request, once, with its currency."""
-    query = select(charges).select_from(charges.join(attempts).join(batches)).where(batches.c.run_id == run_id)
-    found = connection.execute(query.order_by(batches.c.ordinal, attempts.c.id, charges.c.calling_code))
-    return [(_charge(line), line.currency) for line in found]
+def run_charges(connection: Connection, run_id: str) -> list[ChargeLine]:
+    """See ``Ledger.charges``."""
+    query = (
+        select(charges, batches.c.id.label("batch_id"), batches.c.status)
+        .select_from(charges.join(attempts).join(batches))
+        .where(batches.c.run_id == run_id)
+        .order_by(batches.c.ordinal, attempts.c.id, charges.c.calling_code)
+    )
+    return [
+        ChargeLine(line.batch_id, line.status == BatchStatus.ACCEPTED, line.currency, _charge(line))
+        for line in connection.execute(query)
+    ]
+
+
+def run_deliveries(connection: Connection, run_id: str) -> list[DeliveryLine]:
+    """See ``Ledger.deliveries``."""
+    groups = (deliveries.c.batch_id, deliveries.c.calling_code, deliveries.c.status, deliveries.c.answered)
+    query = (
+        select(*groups, func.count().label("people"), func.sum(deliveries.c.milliseconds).label("milliseconds"))
+        .select_from(deliveries.join(batches))
+        .where(batches.c.run_id == run_id, batches.c.status == BatchStatus.ACCEPTED)
+        .group_by(*groups)
+        .order_by(*groups[:3])
+    )
+    return [_delivery_line(found) for found in connection.execute(query)]
+
+
+def _delivery_line(found: Row[Any]) -> DeliveryLine:
+    return DeliveryLine(
+        batch_id=found.batch_id,
+        calling_code=found.calling_code,
+        status=Delivery(found.status),
+        answered=None if found.answered is None else bool(found.answered),
+        people=found.people,
+        seconds=Decimal(int(found.milliseconds or 0)) / 1000,
+    )
+
+
+def run_counts(connection: Connection, run_id: str) -> dict[str, tuple[int, int]]:
+    """See ``Ledger.campaign_counts``."""
+    query = (
+        select(attempts.c.batch_id, attempts.c.delivered, attempts.c.delivered_of)
+        .select_from(attempts.join(batches))
+        .where(batches.c.run_id == run_id, batches.c.status == BatchStatus.ACCEPTED)
+        .where(attempts.c.delivered_of.is_not(None))
+        .order_by(attempts.c.number)
+    )
+    return {found.batch_id: (found.delivered, found.delivered_of) for found in connection.execute(query)}
+
+
+def uncharged(connection: Connection, run_id: str) -> list[Uncharged]:
+    """See ``Ledger.uncharged``."""
+    by_callback = batches.c.reason == queue.BY_CALLBACK
+    query = (
+        select(batches.c.id, batches.c.numbers, batches.c.estimate, by_callback.label("by_callback"))
+        .where(batches.c.run_id == run_id, batches.c.status == BatchStatus.ACCEPTED, batches.c.size > 0)
+        .where(batches.c.cost.is_(None), or_(by_callback, batches.c.settled.is_not(None)))
+        .order_by(batches.c.ordinal)
+    )
+    return [
+        Uncharged(found.id, found.numbers.split(","), bool(found.by_callback), found.estimate)
+        for found in connection.execute(query)
+    ]
+
+
+def odd_callbacks(connection: Connection, run_id: str | None) -> dict[str, int]:
+    """See ``Ledger.odd_callbacks``."""
+    query = select(callbacks.c.problem, func.count()).where(callbacks.c.problem.is_not(None))
+    if run_id is None:
+        query = query.where(callbacks.c.attempt_id.not_in(select(attempts.c.id)))
+    else:
+        query = query.select_from(callbacks.join(attempts, callbacks.c.attempt_id == attempts.c.id).join(batches))
+        query = query.where(batches.c.run_id == run_id)
+    found = connection.execute(query.group_by(callbacks.c.problem).order_by(callbacks.c.problem))
+    return {str(problem): int(count) for problem, count in found}
 
 
 def answers(connection: Connection, run_id: str) -> list[AnswerLine]:
@@ -133,27 +222,30 @@ def answers(connection: Connection, run_id: str) -> list[AnswerLine]:
 
 def run_rows(connection: Connection, run_id: str) -> Iterator[RowLine]:
     """Every row of the input in its order."""
-    parts = _parts(connection, run_id)
+    parts, counts = _parts(connection, run_id), run_counts(connection, run_id)
+    of_row = and_(rows.c.batch_id == deliveries.c.batch_id, rows.c.phone == deliveries.c.number)
     query = (
-        select(rows, *_ITS)
-        .select_from(rows.outerjoin(batches, rows.c.batch_id == batches.c.id))
+        select(rows, *_ITS, *_DELIVERY)
+        .select_from(rows.outerjoin(batches, rows.c.batch_id == batches.c.id).outerjoin(deliveries, of_row))
         .where(rows.c.run_id == run_id)
         .order_by(rows.c.file, rows.c.row)
     )
     for found in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
         is_in_part = found.its_status == BatchStatus.SPLIT and found.status is None
-        yield _row_line(found, parts[found.batch_id, found.phone] if is_in_part else found)
+        batch, told = parts[found.batch_id, found.phone] if is_in_part else (found, found)
+        yield _row_line(found, batch, _delivery(told, counts.get(batch.its_id)))
 
 
-def _parts(connection: Connection, run_id: str) -> Mapping[tuple[str, str], Any]:
-    """The batch of everyone whose batch of the plan was split, by that batch and number."""
-    query = (
-        select(*_ITS, batches.c.split_from, batches.c.numbers)
-        .where(batches.c.run_id == run_id, batches.c.split_from.is_not(None))
-        .where(batches.c.status != BatchStatus.SPLIT)
-    )
+def _parts(connection: Connection, run_id: str) -> Mapping[tuple[str, str], tuple[Any, Any]]:
+    """The batch of everyone whose batch of the plan was split, by that batch and number, with what callbacks say."""
+    part = (batches.c.run_id == run_id, batches.c.split_from.is_not(None), batches.c.status != BatchStatus.SPLIT)
+    query = select(*_ITS, batches.c.split_from, batches.c.numbers).where(*part)
+    told = select(deliveries.c.batch_id, deliveries.c.number, *_DELIVERY).select_from(deliveries.join(batches))
+    known = {(found.batch_id, found.number): found for found in connection.execute(told.where(*part))}
     return {
-        (found.split_from, number): found for found in connection.execute(query) for number in found.numbers.split(",")
+        (found.split_from, number): (found, known.get((found.its_id, number)))
+        for found in connection.execute(query)
+        for number in found.numbers.split(",")
     }
 
 
@@ -181,16 +273,28 @@ def _charge(line: Row[Any]) -> Charge:
     )
 
 
-def _row_line(found: Row[Any], batch: Any) -> RowLine:
+def _row_line(found: Row[Any], batch: Any, delivery: str) -> RowLine:
     """A row that is in no batch has its own status and reason."""
     own = found.status is not None
+    status = RowStatus(found.status) if own else ROW_STATUS[BatchStatus(batch.its_status)]
     return RowLine(
         file=found.file,
         row=found.row,
         phone=found.phone,
-        status=RowStatus(found.status) if own else ROW_STATUS[BatchStatus(batch.its_status)],
+        status=status,
         reason=found.reason or ("" if own else batch.its_reason) or "",
         batch_id=None if own else batch.its_id,
         campaign_id=None if own else batch.its_campaign_id,
         accepted_at=None if own else batch.its_accepted_at,
+        delivery=delivery if status is RowStatus.ACCEPTED else "",
     )
+
+
+def _delivery(told: Any, count: tuple[int, int] | None) -> str:
+    """In the words of the report; of a voicemail campaign only how many are known, unless it is all or none."""
+    if told and told.delivery_status:
+        answered = {None: "", 0: ", not answered", 1: ", answered"}[told.answered]
+        return f"{told.delivery_status}{answered}"
+    if count and count[0] == count[1]:
+        return Delivery.DELIVERED.value
+    return f"{count[0]} of {count[1]} delivered" if count else ""

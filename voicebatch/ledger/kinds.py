@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Engine, Insert, Table, Transaction
+from sqlalchemy import Connection, Engine, Table, Transaction
 from sqlalchemy.engine import URL
 
 from voicebatch.errors import UsageError
@@ -39,8 +39,8 @@ class Kind(Protocol):
     def lock_alone(self, connection: Connection, work: str, /) -> None:
         """Until the transaction's end nobody else does this work."""
 
-    def insert_new_into(self, table: Table, /) -> Insert:
-        """A statement that inserts what is not there yet."""
+    def insert_into(self, table: Table, /) -> Any:
+        """The database's own INSERT, which can say what to do about a row that is there already."""
 
     def copy_in(
         self, connection: Connection, into: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], /

@@ -99,11 +99,11 @@ def lock_alone(connection: Connection, work: str) -> None:
     connection.execute(select(func.pg_advisory_xact_lock(name)))
 
 
-def insert_new_into(table: Table) -> Insert:
-    """``INSERT … ON CONFLICT DO NOTHING``."""
+def insert_into(table: Table) -> Insert:
+    """With ``ON CONFLICT``."""
     from sqlalchemy.dialects.postgresql import insert
 
-    return insert(table).on_conflict_do_nothing()
+    return insert(table)
 
 
 def copy_in(connection: Connection, into: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

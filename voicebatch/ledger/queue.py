@@ -18,17 +18,31 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
 
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events
 from voicebatch.ledger.tables import attempts, batches, limiters, messages, rows, runs
 from voicebatch.ledger.workers import Worker
-from voicebatch.models import Batch, BatchStatus, Channel, EventKind, Message, Outcome, RateLimit, RowStatus, Stop
+from voicebatch.models import (
+    Batch,
+    BatchStatus,
+    Channel,
+    EventKind,
+    Message,
+    Outcome,
+    RateLimit,
+    RowStatus,
+    Stop,
+    people,
+)
 from voicebatch.pacing import Usage
 from voicebatch.pricing import times, total
 
 _POLL_SECONDS: Final = 1.0
+BY_CALLBACK: Final = "settled by a callback; what it cost is estimated"
+CALLBACK: Final = "callback"
+"""Who settled a batch, beside workers and persons."""
 _LOST: Final = "the process that sent it ended before it had an answer"
 
 # Statements are built once: building them for every request would cost more than running them.
@@ -60,8 +74,13 @@ _AT_ITS_PLACE: Final = (batches.c.run_id == bindparam("run_id"), batches.c.ordin
 _YESES_THERE: Final = (
     select(attempts, batches.c.numbers)
     .select_from(attempts.join(batches))
-    .where(*_AT_ITS_PLACE, attempts.c.outcome == Outcome.ACCEPTED)
-    .order_by(attempts.c.ended_at.desc())
+    .where(*_AT_ITS_PLACE, or_(attempts.c.outcome == Outcome.ACCEPTED, attempts.c.called_at.is_not(None)))
+    .order_by(case((attempts.c.outcome == Outcome.ACCEPTED, 0), else_=1), attempts.c.ended_at.desc())
+)
+_HAS_CALLED: Final = (
+    select(attempts.c.id)
+    .where(attempts.c.batch_id == bindparam("batch_id"), attempts.c.called_at.is_not(None))
+    .limit(1)
 )
 _SPLIT_THERE: Final = select(batches).where(*_AT_ITS_PLACE, batches.c.split_from.is_not(None))
 _MAY_BE_CALLED: Final = frozenset({BatchStatus.QUEUED, BatchStatus.UNKNOWN, BatchStatus.REFUSED, BatchStatus.CANCELLED})
@@ -177,13 +196,14 @@ def commit_cost(connection: Connection, run: Row[Any], *amounts: Decimal) -> Non
 
 
 def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = False) -> int:
-    """Moves a batch to accepted if the provider said yes to a request that a person had settled as not sent.
+    """Moves a batch to accepted if the provider said yes to a request of it, in a late answer or by a callback.
 
     Such a batch may have been queued again, and refused, turned away or split since: its people were called all the
     same. As long as a request of it is under way and has not ``ended``, that one's end decides. Returns for how many
     people this decides what becomes of them.
     """
-    if batch.attempts <= 1 and batch.split_from is None:
+    is_simple = batch.attempts <= 1 and batch.split_from is None
+    if is_simple and connection.execute(_HAS_CALLED, {"batch_id": batch.id}).first() is None:
         return 0
     place = {"run_id": batch.run_id, "ordinal": batch.ordinal}
     yeses = connection.execute(_YESES_THERE, place).all()
@@ -200,17 +220,33 @@ def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) 
     if not to_them:
         return 0
     yes = to_them[0]
+    is_answer = yes.outcome == Outcome.ACCEPTED
+    if not is_answer:
+        _hold_estimate(connection, batch, yes)
     values = {
         "status": BatchStatus.ACCEPTED,
         "settled": None,
-        "reason": "",
+        "reason": "" if is_answer else BY_CALLBACK,
         "contacted_at": yes.started_at,
         "campaign_id": yes.campaign_id,
-        "accepted_at": yes.ended_at,
+        "accepted_at": yes.ended_at if is_answer else yes.called_at,
         "cost": yes.cost if yes.batch_id == batch.id else None,
     }
     connection.execute(SET_BATCH, {"of_batch": batch.id, **values})
     return bring_back(connection, batch, min(one.number if one.batch_id == batch.id else 0 for one in to_them))
+
+
+def _hold_estimate(connection: Connection, batch: Row[Any], yes: Row[Any]) -> None:
+    """What a request cost whose answer was lost stays an estimate; it is told once in the run's story."""
+    if yes.held is None and batch.estimate:
+        connection.execute(SET_ATTEMPT, {"of_attempt": yes.id, "held": batch.estimate})
+        run = connection.execute(LOCK_RUN, {"run_id": batch.run_id}).one()  # as this transaction has left it
+        commit_cost(connection, run, batch.estimate)
+    if batch.status != BatchStatus.ACCEPTED or batch.settled:
+        text = f"{people(batch.size)}: {BY_CALLBACK}"
+        events.tell(
+            connection, batch.run_id, EventKind.SETTLED, text, who=CALLBACK, at=yes.called_at, batch_id=batch.id
+        )
 
 
 def bring_back(connection: Connection, batch: Row[Any], number: int) -> int:

@@ -70,6 +70,7 @@ def record(
         return 0  # recorded before: that commit worked, and only its confirmation was lost
     ended = _attempt_end(reply, _end_of_slot(attempt, reply, now))
     ended |= {"held": attempt.held if _keeps_estimate(reply) else None}
+    ended |= {"campaign_id": reply.answer.campaign_id if reply.answer else attempt.campaign_id}  # of a callback
     connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt.id, **ended})
     if reply.answer:
         _insert_charges(connection, attempt.id, reply.answer)
@@ -100,7 +101,6 @@ def _attempt_end(reply: Reply, now: datetime) -> dict[str, Any]:
         "code": reply.code,
         "reason": reply.reason,
         "body": reply.body,
-        "campaign_id": answer and answer.campaign_id,
         "cost": answer and answer.cost,
         "currency": answer and answer.currency,
         "messages": answer and answer.messages,

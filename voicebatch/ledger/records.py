@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from voicebatch.models import Batch, BatchStatus, Channel, RowCounts, RowStatus, Stop
+from voicebatch.models import Batch, BatchStatus, Channel, Charge, Delivery, RowCounts, RowStatus, Stop
 
 ROW_STATUS: Final[Mapping[BatchStatus, RowStatus]] = {
     BatchStatus.QUEUED: RowStatus.QUEUED,
@@ -119,8 +119,40 @@ class Receipt(NamedTuple):
     settled: int = 0
 
 
+class DeliveryLine(NamedTuple):
+    """People of one batch and calling code of whom the callbacks say the same: how many, and seconds really spoken."""
+
+    batch_id: str
+    calling_code: str
+    status: Delivery
+    answered: bool | None
+    people: int
+    seconds: Decimal
+
+
+class Uncharged(NamedTuple):
+    """A batch that counts as accepted without an answer: by a callback, or on somebody's word.
+
+    ``estimate`` is what it should have cost, ``None`` without a price.
+    """
+
+    batch_id: str
+    numbers: Sequence[str]
+    by_callback: bool
+    estimate: Decimal | None
+
+
+class ChargeLine(NamedTuple):
+    """A charge beside the batch that it is for; ``is_accepted``: its people were not taken back since."""
+
+    batch_id: str
+    is_accepted: bool
+    currency: str
+    charge: Charge
+
+
 class RowLine(NamedTuple):
-    """A row of the input with what became of it."""
+    """A row of the input with what became of it. ``delivery`` is what callbacks say, empty if none did."""
 
     file: int
     row: int
@@ -130,3 +162,40 @@ class RowLine(NamedTuple):
     batch_id: str | None
     campaign_id: str | None
     accepted_at: datetime | None
+    delivery: str = ""
+
+
+class Tally(NamedTuple):
+    """So many requests, with so many people."""
+
+    requests: int = 0
+    people: int = 0
+
+
+class Scheduled(NamedTuple):
+    """A campaign that the provider has, and that leaves later. It is of one batch, seldom of several parts of one.
+
+    ``was_lost``: it was asked to take it back before, and the answer was lost.
+    """
+
+    campaign_id: str
+    batch_ids: tuple[str, ...]
+    people: int
+    leaves_at: datetime
+    was_lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellable:
+    """What of a run can be taken back, and what can not.
+
+    ``queued`` and ``scheduled`` can. ``too_late`` was scheduled and has left; ``nameless`` is scheduled, and its answer
+    named no campaign; ``unknown`` may be scheduled; ``under_way`` is being sent.
+    """
+
+    queued: Tally
+    scheduled: tuple[Scheduled, ...]
+    too_late: Tally
+    nameless: Tally
+    unknown: Tally
+    under_way: Tally

@@ -111,9 +111,9 @@ def lock_alone(_connection: Connection, _work: str) -> None:
     """Whoever writes is alone already."""
 
 
-def insert_new_into(table: Table) -> Insert:
-    """``INSERT … ON CONFLICT DO NOTHING``."""
-    return insert(table).on_conflict_do_nothing()
+def insert_into(table: Table) -> Insert:
+    """With ``ON CONFLICT``."""
+    return insert(table)
 
 
 def copy_in(connection: Connection, into: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -17,7 +17,17 @@ from voicebatch.ledger import engine as databases
 from voicebatch.ledger.clock import HostClock, ServerClock
 from voicebatch.ledger.queue import Claim, Wait
 from voicebatch.ledger.recording import Estimate
-from voicebatch.ledger.records import AnswerLine, Contact, NewRun, Receipt, RowLine, Run
+from voicebatch.ledger.records import (
+    AnswerLine,
+    ChargeLine,
+    Contact,
+    DeliveryLine,
+    NewRun,
+    Receipt,
+    RowLine,
+    Run,
+    Uncharged,
+)
 from voicebatch.ledger.tables import documents, runs
 from voicebatch.ledger.workers import Worker
 from voicebatch.models import (
@@ -291,15 +301,15 @@ class Ledger:
         with self._write() as connection:
             return delivering.secret(connection)
 
-    def take_callbacks(self, callbacks: Sequence[Callback]) -> list[Receipt]:
+    def take_callbacks(self, callbacks: Sequence[Callback], *, now: datetime | None = None) -> list[Receipt]:
         """Keeps callbacks, all of them in one transaction, and what they say of deliveries.
 
         In whatever order and however often they come, the last word of each number is the same. A batch that was
         unknown is accepted by its first callback.
         """
-        now = self.now()
+        at = now or self.now()
         with self._write() as connection:
-            return delivering.take(connection, callbacks, now=now)
+            return delivering.take(connection, callbacks, now=at)
 
     # What happened
 
@@ -333,8 +343,32 @@ class Ledger:
 
     def charges(self, run_id: str) -> list[tuple[Charge, str]]:
         """Every charge of every accepted request, once, with its currency."""
+        return [(line.charge, line.currency) for line in self.charge_lines(run_id)]
+
+    def charge_lines(self, run_id: str) -> list[ChargeLine]:
+        """The same, beside the batches that they are for."""
         with self._read() as connection:
             return history.run_charges(connection, run_id)
+
+    def deliveries(self, run_id: str) -> list[DeliveryLine]:
+        """What callbacks say of the people whose request was accepted, and was not taken back since."""
+        with self._read() as connection:
+            return history.run_deliveries(connection, run_id)
+
+    def campaign_counts(self, run_id: str) -> dict[str, tuple[int, int]]:
+        """Of each voicemail batch that was called back about: how many messages were delivered, of how many."""
+        with self._read() as connection:
+            return history.run_counts(connection, run_id)
+
+    def uncharged(self, run_id: str) -> list[Uncharged]:
+        """The batches that count as accepted though nobody knows what they cost."""
+        with self._read() as connection:
+            return history.uncharged(connection, run_id)
+
+    def odd_callbacks(self, run_id: str | None) -> dict[str, int]:
+        """How many callbacks of a run are odd, by what is odd about them; ``None``: those that belong to no run."""
+        with self._read() as connection:
+            return history.odd_callbacks(connection, run_id)
 
     def answers(self, run_id: str) -> list[AnswerLine]:
         """Every yes of the provider beside the batch that it is for and the sums of its charges."""

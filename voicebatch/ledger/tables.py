@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from voicebatch.ledger.columns import Exact, Instant
 
@@ -181,7 +181,7 @@ callbacks: Final = Table(
     Column("campaign_id", Text, nullable=False),
     Column("number", Text),
     Column("status", String(16)),  # models.Delivery; null: another word, or a campaign's count
-    Column("problem", Text),  # why it does not count; null: it does
+    Column("problem", Text),  # what is odd about it; null: nothing
     Column("body", Text, nullable=False),
     Index("callbacks_by_attempt", "attempt_id"),
 )
@@ -193,9 +193,10 @@ deliveries: Final = Table(
     metadata,
     Column("batch_id", ForeignKey("batches.id"), primary_key=True),
     Column("number", String(20), primary_key=True),  # E.164
+    Column("calling_code", String(8), nullable=False),
     Column("status", String(16), nullable=False),  # models.Delivery
     Column("answered", Integer),  # null: not said
-    Column("seconds", Exact),  # really spoken
+    Column("milliseconds", BigInteger),  # really spoken
     Column("done_at", Instant),
     Column("rank", String(64), nullable=False),  # the callback of the highest counts, in whatever order they come
     sqlite_with_rowid=False,
@@ -219,7 +220,7 @@ lookups: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("limiter", Text, nullable=False),
     Column("started_at", Instant, nullable=False),
-    Column("ended_at", Instant),  # null: its slot is taken
+    Column("ended_at", Instant),  # the latest end that it can have, until the real one is known
     Index("lookups_by_limiter", "limiter", "ended_at"),
 )
 

@@ -190,6 +190,7 @@ class Plan:
                 batch_id=self._batch_ids.take(pa.array(request, mask=request < 0)),
                 campaign_id=nothing,
                 accepted_at=nothing,
+                delivery=pa.repeat("", len(rows)),
             )
 
     def lines(self) -> Iterator[RowLine]:
@@ -206,7 +207,7 @@ class Plan:
         names = [file.name for file in self.intake.files]
         frame = pd.DataFrame(list(self.lines()), columns=list(RowLine._fields))
         frame["file"] = [names[file] for file in frame["file"]]
-        return frame.drop(columns=["campaign_id", "accepted_at"])
+        return frame.drop(columns=["campaign_id", "accepted_at", "delivery"])
 
     def rejected(self) -> pd.DataFrame:
         """A frame with a line for every fault: file, row, column, check, reason."""

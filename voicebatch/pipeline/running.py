@@ -15,8 +15,9 @@ import pyarrow as pa
 
 from voicebatch import phones
 from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownError, UsageError, VoicebatchError
-from voicebatch.ledger import AnswerLine, RowLine, Run
+from voicebatch.ledger import AnswerLine, RowLine, Run, Uncharged
 from voicebatch.models import (
+    DeliveryCounts,
     Progress,
     RateLimit,
     RowCounts,
@@ -29,12 +30,13 @@ from voicebatch.models import (
 )
 from voicebatch.pacing import earliest_finish
 from voicebatch.pipeline.ahead import in_background, map_ahead
+from voicebatch.pipeline.delivery import by_country, place_of
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pipeline.plan import Plan, estimate_batch
 from voicebatch.pricing import Prices, money, total
 from voicebatch.reports import manifest
 from voicebatch.reports.cells import make_folder, write_blocks, write_bytes
-from voicebatch.reports.country import country_totals, write_country_report
+from voicebatch.reports.country import country_totals, write_country_report, write_delivery_report
 from voicebatch.reports.recipients import Lines, write_recipients
 from voicebatch.settings import BATCH_ROWS
 
@@ -154,7 +156,11 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
     """The run in figures as the ledger has them now."""
     rows, requests = ledger.row_counts(run.id), ledger.request_counts(run.id)
     stop = ledger.find(run.id).stop
-    countries = country_totals(ledger.charges(run.id), region_of=phones.main_region, name_of=phones.country_name)
+    charges, uncharged = ledger.charge_lines(run.id), ledger.uncharged(run.id)
+    deliveries = by_country(ledger, run.id, charges, uncharged)
+    countries = country_totals(
+        ((place_of(line), line.charge) for line in charges), deliveries, name_of=phones.country_name
+    )
     answers, left = ledger.answers(run.id), ledger.queued_requests(run.id)
     return RunSummary(
         run_id=run.id,
@@ -172,16 +178,38 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         report_dir=run.report_dir,
         ledger=str(ledger),
         stop=stop,
-        findings=(*_without_cost(rows, answers), *find_faults(answers)),
+        findings=(*_without_cost(uncharged), *find_faults(answers), *_odd_callbacks(ledger.odd_callbacks(run.id))),
         answered=len(answers),
         base_url=run.base_url,
+        deliveries=sum(deliveries.values(), DeliveryCounts()),
+        estimated_cost=_estimated_cost(uncharged),
+        listens=run.notify_url is not None,
     )
 
 
-def _without_cost(rows: RowCounts, answers: Sequence[AnswerLine]) -> Iterator[str]:
-    """Whom a person settled as sent. ``rows`` are never newer than ``answers``."""
-    if (settled := rows.accepted - sum(answer.size for answer in answers)) > 0:
-        yield f"{people(settled)} accepted on somebody's word alone: what that cost is not in the report."
+def _without_cost(uncharged: Sequence[Uncharged]) -> Iterator[str]:
+    """Who counts as accepted though no answer says what that cost."""
+    on_ones_word = sum(len(one.numbers) for one in uncharged if not one.by_callback)
+    if on_ones_word:
+        yield f"{people(on_ones_word)} accepted on somebody's word alone: what that cost is not in the report."
+    by_callback = [one for one in uncharged if one.by_callback]
+    if by_callback:
+        cost = _estimated_cost(by_callback)
+        amount = "is not known" if cost is None else f"is estimated at {money(cost)}, and not in the report"
+        who = people(sum(len(one.numbers) for one in by_callback))
+        yield f"{who} accepted by callbacks alone, for the answers were lost: what that cost {amount}."
+
+
+def _estimated_cost(uncharged: Sequence[Uncharged]) -> Decimal | None:
+    """``None`` when nothing is missing, or something has no price."""
+    estimates = [one.estimate for one in uncharged]
+    known = [estimate for estimate in estimates if estimate is not None]
+    return total(known) if known and len(known) == len(estimates) else None
+
+
+def _odd_callbacks(problems: Mapping[str, int]) -> Iterator[str]:
+    for problem, count in problems.items():
+        yield f"{count} callback{'' if count == 1 else 's'} that {'is' if count == 1 else 'are'} odd: {problem}."
 
 
 def _status(rows: RowCounts, stop: Stop | None, *, sending: bool, at_work: bool) -> RunStatus:
@@ -250,6 +278,8 @@ def write_reports(run: Run, ledger: Ledger, folder: Path, summary: RunSummary, *
     make_folder(folder)
     files = [one["name"] for one in run.manifest["inputs"]]
     write_country_report(folder, run.id, summary.countries)
+    if summary.listens or summary.deliveries.told:
+        write_delivery_report(folder, run.id, summary.countries)
     lines = _blocks(ledger.rows(run.id))
     written = write_recipients(folder, run.id, files, lines, calling_codes=phones.calling_codes)
     write_bytes(folder / "rejected.csv", ledger.document(run.id, "rejected.csv"))
@@ -322,6 +352,7 @@ def write_plan(plan: Plan, *, now: datetime) -> None:
 
 def _blocks(rows: Iterator[RowLine]) -> Iterator[Lines]:
     while some := list(islice(rows, BATCH_ROWS)):
-        file, row, *texts, accepted_at = zip(*some, strict=True)
+        file, row, *texts, accepted_at, delivery = zip(*some, strict=True)
         at = [moment and moment.isoformat(timespec="seconds") for moment in accepted_at]
-        yield Lines(pa.array(file), pa.array(row), *(pa.array(column, pa.string()) for column in (*texts, at)))
+        columns = (pa.array(column, pa.string()) for column in (*texts, at, delivery))
+        yield Lines(pa.array(file), pa.array(row), *columns)

@@ -2,79 +2,107 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from voicebatch.models import Charge, CountryTotal
+from voicebatch.models import Charge, CountryTotal, DeliveryCounts
 from voicebatch.pricing import money, times, total
 from voicebatch.reports.cells import partial_of, write_csv
 
-Column = tuple[str, Callable[[CountryTotal], Any]]
+
+class Place(NamedTuple):
+    """What a line of the report is about."""
+
+    calling_code: str
+    country_code: str
+    currency: str
+
+
+Column = tuple[str, type, Callable[[CountryTotal], Any]]
 
 COLUMNS: Final[tuple[Column, ...]] = (
-    ("calling_code", lambda line: line.calling_code),
-    ("country_code", lambda line: line.country_code),
-    ("country", lambda line: line.country),
-    ("currency", lambda line: line.currency),
-    ("requests", lambda line: line.requests),
-    ("messages", lambda line: line.messages),
-    ("unit_cost_min", lambda line: line.unit_cost_min),
-    ("unit_cost_max", lambda line: line.unit_cost_max),
-    ("cost", lambda line: line.cost),
-    ("message_seconds", lambda line: line.message_seconds),
-    ("total_seconds", lambda line: line.total_seconds),
-    ("delivered", lambda line: line.delivered),
-    ("undelivered", lambda line: line.undelivered),
-    ("pending", lambda line: line.pending),
+    ("calling_code", str, lambda line: line.calling_code),
+    ("country_code", str, lambda line: line.country_code),
+    ("country", str, lambda line: line.country),
+    ("currency", str, lambda line: line.currency),
+    ("requests", int, lambda line: line.requests),
+    ("messages", int, lambda line: line.messages),
+    ("unit_cost_min", Decimal, lambda line: line.unit_cost_min),
+    ("unit_cost_max", Decimal, lambda line: line.unit_cost_max),
+    ("cost", Decimal, lambda line: line.cost),
+    ("message_seconds", Decimal, lambda line: line.message_seconds),
+    ("total_seconds", Decimal, lambda line: line.total_seconds),
+    ("delivered", int, lambda line: line.deliveries.delivered),
+    ("undelivered", int, lambda line: line.deliveries.undelivered),
+    ("pending", int, lambda line: line.deliveries.pending),
 )
 """The report's columns after ``run_id``. To add one, add a line."""
+
+DELIVERY_COLUMNS: Final[tuple[Column, ...]] = (
+    *COLUMNS[:3],
+    ("delivered", int, lambda line: line.deliveries.delivered),
+    ("answered", int, lambda line: line.deliveries.answered),
+    ("not_answered", int, lambda line: line.deliveries.not_answered),
+    ("undelivered", int, lambda line: line.deliveries.undelivered),
+    ("pending", int, lambda line: line.deliveries.pending),
+    ("announced_seconds", Decimal, lambda line: line.total_seconds),
+    ("spoken_seconds", Decimal, lambda line: line.deliveries.spoken_seconds),
+)
+"""Those of the delivery report."""
 
 _MONEY: Final = frozenset({"unit_cost_min", "unit_cost_max", "cost"})
 
 
 def country_totals(
-    charges: Iterable[tuple[Charge, str]], *, region_of: Callable[[str], str], name_of: Callable[[str], str]
+    charges: Iterable[tuple[Place, Charge]],
+    deliveries: Mapping[Place, DeliveryCounts],
+    *,
+    name_of: Callable[[str], str],
 ) -> tuple[CountryTotal, ...]:
-    """Sums charges exactly, the dearest line first.
-
-    ``charges`` come with their currency. Where the provider named no country, it is the main one of the calling code.
-    """
-    lines: dict[tuple[str, str, str], list[Charge]] = defaultdict(list)
-    for charge, currency in charges:
-        country_code = charge.country_code or region_of(charge.calling_code)
-        lines[charge.calling_code, country_code, currency].append(charge)
-    totals = [_total(*key, of_line, name_of) for key, of_line in lines.items()]
+    """Sums charges exactly, the dearest line first; ``deliveries`` may have lines that nothing is charged for."""
+    lines: dict[Place, list[Charge]] = {place: [] for place in deliveries}
+    for place, charge in charges:
+        lines.setdefault(place, []).append(charge)
+    totals = [_total(place, of_line, deliveries.get(place), name_of) for place, of_line in lines.items()]
     return tuple(sorted(totals, key=lambda line: (-line.cost, line.calling_code, line.country_code, line.currency)))
 
 
 def _total(
-    calling_code: str, country_code: str, currency: str, charges: Sequence[Charge], name_of: Callable[[str], str]
+    place: Place, charges: Sequence[Charge], deliveries: DeliveryCounts | None, name_of: Callable[[str], str]
 ) -> CountryTotal:
     messages = sum(charge.messages for charge in charges)
+    units = [charge.unit_cost for charge in charges] or [Decimal(0)]
     return CountryTotal(
-        calling_code=calling_code,
-        country_code=country_code,
-        country=name_of(country_code),
-        currency=currency,
+        calling_code=place.calling_code,
+        country_code=place.country_code,
+        country=name_of(place.country_code),
+        currency=place.currency,
         requests=len(charges),
         messages=messages,
-        unit_cost_min=min(charge.unit_cost for charge in charges),
-        unit_cost_max=max(charge.unit_cost for charge in charges),
+        unit_cost_min=min(units),
+        unit_cost_max=max(units),
         cost=total(charge.cost for charge in charges),
         total_seconds=total(times(charge.seconds, charge.messages) for charge in charges),
-        pending=messages,
+        deliveries=deliveries or DeliveryCounts(pending=messages),
     )
 
 
 def write_country_report(folder: Path, run_id: str, totals: Sequence[CountryTotal]) -> None:
     """Writes ``country_report.csv`` and the same as ``country_report.parquet``, money as exact decimals."""
-    header = ["run_id", *(name for name, _ in COLUMNS)]
-    lines = [[run_id, *(_shown(name, value(line)) for name, value in COLUMNS)] for line in totals]
-    write_csv(folder / "country_report.csv", header, lines)
+    _write_csv(folder / "country_report.csv", run_id, COLUMNS, totals)
     _write_parquet(folder / "country_report.parquet", run_id, totals)
+
+
+def write_delivery_report(folder: Path, run_id: str, totals: Sequence[CountryTotal]) -> None:
+    """Writes ``delivery_report.csv``: what callbacks said, a line for every line of the country report."""
+    _write_csv(folder / "delivery_report.csv", run_id, DELIVERY_COLUMNS, totals)
+
+
+def _write_csv(path: Path, run_id: str, columns: Sequence[Column], totals: Sequence[CountryTotal]) -> None:
+    header = ["run_id", *(name for name, _, _ in columns)]
+    write_csv(path, header, [[run_id, *(_shown(name, value(line)) for name, _, value in columns)] for line in totals])
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -88,20 +116,19 @@ def _write_parquet(path: Path, run_id: str, totals: Sequence[CountryTotal]) -> N
     import pyarrow.parquet as pq
 
     columns = {"run_id": pa.array([run_id] * len(totals), pa.string())}
-    for name, value in COLUMNS:
-        columns[name] = _parquet_column(name, [value(line) for line in totals])
+    for name, kind, value in COLUMNS:
+        columns[name] = _parquet_column(kind, [value(line) for line in totals])
     partial = partial_of(path)
     pq.write_table(pa.table(columns), partial)
     partial.replace(path)
 
 
-def _parquet_column(name: str, values: list[Any]) -> Any:
+def _parquet_column(kind: type, values: list[Any]) -> Any:
     import pyarrow as pa
 
-    kind = CountryTotal.__annotations__.get(name, "Decimal")
-    if kind == "str":
+    if kind is str:
         return pa.array(values, pa.string())
-    if kind == "int":
+    if kind is int:
         return pa.array(values, pa.int64())
     try:
         return pa.array(values, pa.decimal128(38, 12))  # one type in every run, so that runs can be read together

@@ -69,7 +69,9 @@ def write_manifest(
             "currency": summary.currency,
             "messages": sum(line.messages for line in summary.countries),
             "total_seconds": format(summary.total_seconds, "f"),
+            **({} if summary.estimated_cost is None else {"estimated_cost": money(summary.estimated_cost)}),
         },
+        "deliveries": asdict(summary.deliveries) | {"spoken_seconds": format(summary.deliveries.spoken_seconds, "f")},
         **({"unknown": list(unknown)} if unknown else {}),
         "checks": list(checks),
     }

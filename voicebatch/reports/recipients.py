@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from voicebatch.models import RowStatus
+from voicebatch.models import Delivery, RowStatus
 from voicebatch.reports.cells import csv_bytes, csv_lines, text_column, write_blocks
 
 COLUMNS: Final = (
@@ -26,7 +26,7 @@ _SILENT: Final = {RowStatus.UNKNOWN: "its request is under way"}
 class Lines(NamedTuple):
     """Some rows of the input as Arrow columns, for a file may have millions: ``file`` is a position among the inputs.
 
-    Numbers are integers, ``accepted_at`` and all others are texts; ``reason`` is never null.
+    Numbers are integers, ``accepted_at`` and all others are texts; ``reason`` and ``delivery`` are never null.
     """
 
     file: Any
@@ -37,6 +37,7 @@ class Lines(NamedTuple):
     batch_id: Any
     campaign_id: Any
     accepted_at: Any
+    delivery: Any
 
 
 def write_recipients(
@@ -69,12 +70,18 @@ def write_recipients(
                 text_column(lines.campaign_id),
                 calling_codes(lines.phone),
                 lines.accepted_at,
-                pc.if_else(pc.equal(lines.status, RowStatus.ACCEPTED.value), "pending", ""),
+                text_column(_delivery(lines)),
             ]
         )
 
     write_blocks(folder / "recipients.csv", chain([csv_bytes(COLUMNS, ())], each(written, blocks)))
     return sum(map(Counter, counts), Counter())
+
+
+def _delivery(lines: Lines) -> Any:
+    """Nobody has called back yet about who was accepted and is not told of."""
+    is_silent = pc.and_(pc.equal(lines.status, RowStatus.ACCEPTED.value), pc.equal(lines.delivery, ""))
+    return pc.if_else(is_silent, Delivery.PENDING.value, lines.delivery)
 
 
 def _reason(lines: Lines) -> Any:
