@@ -25,6 +25,12 @@ NOW = datetime(2027, 1, 1, tzinfo=UTC)
         ("01/03/2027 09:00", "2027-03-01T08:00"),
         ("1/3/2027 9:00", "2027-03-01T08:00"),
         ("01/03/2027 9h00", "2027-03-01T08:00"),
+        ("01/03/2027 à 9h", "2027-03-01T08:00"),
+        ("01/03/2027, 9:30", "2027-03-01T08:30"),
+        ("01.03.2027 09:00", "2027-03-01T08:00"),
+        ("01-03-2027 09:00", "2027-03-01T08:00"),
+        ("2027-03-01 9h30", "2027-03-01T08:30"),
+        ("2027/3/1 9:30", "2027-03-01T08:30"),
         ("  2027-03-01 09:00  ", "2027-03-01T08:00"),
         ("2027-03-01T09:00Z", "2027-03-01T09:00"),
         ("2027-03-01T09:00+02:00", "2027-03-01T07:00"),
@@ -32,6 +38,7 @@ NOW = datetime(2027, 1, 1, tzinfo=UTC)
         ("2027-03-28 01:59", "2027-03-28T00:59"),
         ("2027-03-28 03:00", "2027-03-28T01:00"),
         ("2027-10-31 02:30", "2027-10-31T00:30"),  # said twice by the clocks: the first
+        ("2027-10-31T02:30+02:00", "2027-10-31T00:30"),
         ("2028-02-29 09:00", "2028-02-29T08:00"),
     ],
 )
@@ -49,6 +56,12 @@ def test_a_date_that_is_none_is_called_so(text: str) -> None:
 @pytest.mark.parametrize("text", ["2027-03-28 02:00", "2027-03-28 02:30", "28/03/2027 02:59"])
 def test_an_hour_that_the_clocks_leave_out_does_not_exist(text: str) -> None:
     with pytest.raises(ValueError, match="does not exist: the clocks go forward"):
+        read_schedule(text, now=NOW, zone=PARIS)
+
+
+@pytest.mark.parametrize("text", ["2027-10-31T02:30+01:00", "2027-10-31T01:00Z"])
+def test_the_second_of_two_equal_hours_cannot_be_said_to_the_provider(text: str) -> None:
+    with pytest.raises(ValueError, match="clocks show twice"):
         read_schedule(text, now=NOW, zone=PARIS)
 
 

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-_FRENCH: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})[ T]+(\d{1,2})[:hH](\d{2})(?::(\d{2}))?")
+_TIME: Final = r"[ T,]+(?:à +)?(?P<hour>\d{1,2})(?::(?P<minute>\d{2})|[hH](?P<minute_h>\d{2})?)(?::(?P<second>\d{2}))?"
+_WRITTEN: Final = tuple(
+    re.compile(date + _TIME)
+    for date in (
+        r"(?P<day>\d{1,2})([/.-])(?P<month>\d{1,2})\2(?P<year>\d{4})",
+        r"(?P<year>\d{4})([/.-])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
+    )
+)
 _HAS_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{1,2}:\d{2}.*")
 
 FORMS: Final = "2027-03-01 09:00, 2027-03-01T09:00+01:00 or 01/03/2027 09:00"
@@ -17,7 +24,7 @@ def read_schedule(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     """The time that a cell or an option means; one without an offset is of ``zone``.
 
     Raises ``ValueError`` with a sentence when it cannot be read, does not exist (a date that is none, an hour that a
-    clock change leaves out) or is past.
+    clock change leaves out), is past, or cannot be written in ``zone`` without an offset.
     """
     local = _read(text.strip())
     when = local if local.tzinfo else local.replace(tzinfo=zone)
@@ -29,14 +36,17 @@ def read_schedule(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
         raise ValueError(f"{text.strip()!r} does not exist: the clocks go forward over it")
     if when < now:
         raise ValueError(f"{text.strip()!r} is past")
+    if when.astimezone(zone).fold:
+        raise ValueError(f"{text.strip()!r} is in an hour that the clocks show twice, and only its first can be meant")
     return when
 
 
 def _read(text: str) -> datetime:
     try:
-        if french := _FRENCH.fullmatch(text):
-            day, month, year, hour, minute, second = (int(part or 0) for part in french.groups())
-            return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 # the caller knows the zone
+        if written := next(filter(None, (form.fullmatch(text) for form in _WRITTEN)), None):
+            part = {name: int(digits or 0) for name, digits in written.groupdict().items()}
+            minute = part["minute"] or part["minute_h"]
+            return datetime(part["year"], part["month"], part["day"], part["hour"], minute, part["second"])  # noqa: DTZ001 # the caller knows the zone
         if _HAS_TIME.fullmatch(text):
             return datetime.fromisoformat(text)
     except ValueError as error:
