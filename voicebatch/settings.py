@@ -58,5 +58,7 @@ class PlanOptions:
     batch_size: int = 500
     key: str | None = None  # None: from the content
     notify_url: str | None = None
+    notify_email: str | None = None
+    sender: str | None = None
     price_table: Path | None = None
     out: Path = Path("reports")

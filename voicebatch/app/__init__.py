@@ -146,6 +146,8 @@ def plan(
     batch_size: int = wire.NUMBERS_PER_REQUEST,
     key: str | None = None,
     notify_url: str | None = None,
+    notify_email: str | None = None,
+    sender: str | None = None,
     price_table: str | os.PathLike[str] | None = None,
     rate: str | None = None,
     base_url: str | None = None,
@@ -174,9 +176,12 @@ def plan(
         batch_size=_batch_size(batch_size),
         key=key,
         notify_url=_notify_url(notify_url),
+        notify_email=_of_voicemail("--notify-email", _email(notify_email), message.channel),
+        sender=_of_voicemail("--sender", _sender(sender, inputs.region), message.channel),
         price_table=Path(price_table) if price_table else None,
         out=Path(out),
     )
+    _check_channel(message)
     loaded, now = read_schema(inputs.schema), (clock or SystemClock()).now()
     ledger_url = _ledger_url(ledger, sandbox=sandbox)
     book = existing(ledger_url)
@@ -198,7 +203,7 @@ def plan(
             ledger_url=ledger_url,
             sandbox=sandbox,
             limits=_limits(message.channel, rate),
-            limiter=_limiter(message.channel, SANDBOX_HOST if sandbox else base_url or wire.BASE_URL),
+            limiter=limiter_of(message.channel, SANDBOX_HOST if sandbox else base_url or wire.BASE_URL),
             now=now,
             ledger_now=ledger_now,
             on_progress=on_progress,
@@ -298,7 +303,7 @@ def resume(
             on_progress=on_progress,
         )
         running.withdraw(found.id, book, _read_opt_outs(suppress, found))
-        return _go_on(_reporting_to(out, found), book, prices, how)
+        return _go_on(reporting_to(out, found), book, prices, how)
 
 
 def report(
@@ -306,9 +311,9 @@ def report(
 ) -> RunSummary:
     """Writes a run's reports again, from the ledger alone, into ``out/<run id>`` (None: where they were)."""
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        found = _reporting_to(out, book.find(run))
+        found = reporting_to(out, book.find(run))
         make_folder(Path(found.report_dir))
-        return _concluded(found, book, wire.BASE_URL, None, LedgerClock(book))
+        return concluded(found, book, wire.BASE_URL, None, LedgerClock(book))
 
 
 def resolve(
@@ -330,13 +335,13 @@ def resolve(
     many batches it were.
     """
     with opened(_ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        clock, found = LedgerClock(book), _reporting_to(out, book.find(run))
+        clock, found = LedgerClock(book), reporting_to(out, book.find(run))
         book.give_up_lost(now=clock.now(), is_gone=Worker.is_gone)
         settled = book.resolve(
-            found.id, verdict, who=who or _user(), why=why, now=clock.now(), batch_ids=batch_ids, requeue=requeue
+            found.id, verdict, who=who or user(), why=why, now=clock.now(), batch_ids=batch_ids, requeue=requeue
         )
         make_folder(Path(found.report_dir))
-        return settled, _concluded(found, book, wire.BASE_URL, None, clock)
+        return settled, concluded(found, book, wire.BASE_URL, None, clock)
 
 
 # For the front doors
@@ -444,7 +449,7 @@ def outlook_of(
             prices=read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox),
             opt_outs=_read_opt_outs(suppress, found),
             limits=_limits(found.channel, rate),
-            limiter=_limiter(found.channel, SANDBOX_HOST if sandbox else base_url or found.base_url),
+            limiter=limiter_of(found.channel, SANDBOX_HOST if sandbox else base_url or found.base_url),
             now=book.now(),
         )
 
@@ -573,7 +578,7 @@ def make_message(
             f"The message needs exactly one of --text, --template and --audio, not {' and '.join(given) or 'none'}.",
             hint="For example: --text 'Bonjour {{ prenom }}'",
         )
-    return Message(
+    message = Message(
         text=_read_template(template) if template else text,
         audio=audio,
         channel=Channel(channel),
@@ -581,6 +586,8 @@ def make_message(
         speech_rate=_speech_rate(speech_rate),
         schedule=_schedule(schedule, (clock or SystemClock()).now()) if schedule else None,
     )
+    _check_channel(message)
+    return message
 
 
 # Assembly
@@ -624,7 +631,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             network=network,
             clock=clock,
             worker=Worker.current(),
-            limiter=_limiter(run.channel, url),
+            limiter=limiter_of(run.channel, url),
             limits=_limits(run.channel, how.rate),
             timeout_seconds=2 * how.timeout,  # to connect, and to read
             stop=how.stop,
@@ -637,7 +644,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
         )
         running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
         how.on_progress(Progress(stage="reporting"))
-        return _concluded(run, ledger, url, how.rate, clock)
+        return concluded(run, ledger, url, how.rate, clock)
 
 
 def _notify_urls(base: str | None, ledger: Ledger) -> Callable[[str], str | None]:
@@ -667,7 +674,7 @@ def _read_opt_outs(lists: Paths, run: Run) -> list[OptOutList]:
     return [read_opt_outs(path, region=region) for path in _paths(lists)]
 
 
-def _user() -> str:
+def user() -> str:
     """Who is at the keyboard, for the record."""
     try:
         name = getpass.getuser()
@@ -676,11 +683,12 @@ def _user() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
-def _reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:
+def reporting_to(out: str | os.PathLike[str] | None, run: Run) -> Run:
+    """The run, with its reports in ``out/<run id>`` if that is given."""
     return replace(run, report_dir=str(Path(out).absolute() / run.id)) if out else run
 
 
-def _concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
+def concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
     """The run in figures, and its reports. What was sent stays sent when they cannot be written: it is only said."""
     summary = _summary(run, ledger, base_url, rate, clock)
     try:
@@ -692,7 +700,7 @@ def _concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock:
 
 
 def _summary(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
-    limits, limiter = _limits(run.channel, rate), _limiter(run.channel, base_url)
+    limits, limiter = _limits(run.channel, rate), limiter_of(run.channel, base_url)
     return running.summarise(run, ledger, limits=limits, limiter=limiter, now=clock.now())
 
 
@@ -700,13 +708,16 @@ def _limits(channel: Channel, rate: str | None) -> tuple[RateLimit, ...]:
     return (parse_rate(rate),) if rate else wire.RATE_LIMITS[channel]
 
 
-def _limiter(channel: Channel, base_url: str) -> str:
-    """What shares a rate limit: the requests of a channel to one host, by any name of it, of every run on a ledger."""
+def limiter_of(kind: str, base_url: str) -> str:
+    """What shares a rate limit: the requests of a kind to one host, by any name of it, of every run on a ledger.
+
+    A kind is a channel, or another word for an endpoint that has a limit of its own.
+    """
     parts = urlsplit(base_url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     host = (parts.hostname or "").rstrip(".")
     host = "127.0.0.1" if host in {"localhost", "::1"} else host
-    return f"{channel} {host}:{port}" if host else f"{channel} {base_url}"
+    return f"{kind} {host}:{port}" if host else f"{kind} {base_url}"
 
 
 def _ledger_url(ledger: str | None, *, sandbox: bool) -> str:
@@ -778,6 +789,36 @@ def _notify_url(url: str | None) -> str | None:
         if urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname:
             return url
     raise UsageError(f"--notify-url {url!r} is no web address.", hint="Write it like https://example.com/calls")
+
+
+def _check_channel(message: Message) -> None:
+    if message.channel is Channel.VOICEMAIL and not message.audio:
+        raise UsageError(
+            "Voicemail plays a recording, and this message is a text.",
+            hint="Name the recording: --audio TOKEN. Those of your account: voicebatch audio list",
+        )
+
+
+def _of_voicemail(option: str, value: str | None, channel: Channel) -> str | None:
+    if value and channel is not Channel.VOICEMAIL:
+        raise UsageError(f"{option} is for voicemail alone.", hint="Leave it out, or add --channel voicemail.")
+    return value
+
+
+def _email(address: str | None) -> str | None:
+    if address and not re.fullmatch(r"[^@\s,]+@[^@\s,]+\.[^@\s,]+", address):
+        raise UsageError("--notify-email is no e-mail address.", hint="Write it like someone@example.com")
+    return address
+
+
+def _sender(number: str | None, region: str) -> str | None:
+    """A mobile number in E.164; only the provider knows which ones it has validated."""
+    if number is None:
+        return None
+    found = phones.read(number, region=region)
+    if not isinstance(found, str):
+        raise UsageError(f"--sender is no phone number: {found.reason}.", hint="Write it like +33612345678.")
+    return found
 
 
 def _read_template(path: Path) -> str:

@@ -112,7 +112,7 @@ def _typed_ledger(context: click.Context, ledger: str | None) -> str:
 
 
 _ABOUT_A_LEDGER: Final = re.compile(
-    r"voicebatch (?:runs show|resume|report|resolve) (?:[0-9a-f]+|RUN\b)|voicebatch runs(?! (?:show|--))"
+    r"voicebatch (?:runs show|resume|report|resolve|cancel) (?:[0-9a-f]+|RUN\b)|voicebatch runs(?! (?:show|--))"
 )
 _PASSWORD: Final = re.compile(r"(://[^:/]*:)[^@]*(?=@)|(password=)[^&]*")
 _COMMON: Final[dict[str, Any]] = {"ledger": None, "as_json": False, "verbose": 0, "quiet": False}
@@ -168,7 +168,9 @@ message = _together(
     option("--lang", default="fr", show_default=True, help="Its language; a column lang overrides it."),
     option("--speech-rate", default="1", show_default=True, help="0.5 to 2; a column speech_rate overrides it."),
     option("--schedule", metavar="DATE", help="When it leaves; a column scheduled_date overrides it. Default: now."),
-    option("--notify-url", metavar="URL", help="Where the provider reports deliveries."),
+    option("--notify-url", metavar="URL", help="Where `voicebatch listen` can be reached for callbacks."),
+    option("--notify-email", metavar="EMAIL", help="Voicemail: whom the provider writes to when a campaign ends."),
+    option("--sender", metavar="NUMBER", help="Voicemail: a mobile number that the provider has validated."),
 )  # fmt: skip
 
 suppressing = option(
@@ -189,9 +191,13 @@ planning = _together(
 
 pricing = option("--price-table", metavar="PATH", type=click.Path(), help="CSV: calling_code,unit_cost,currency.")
 
+base_url = option("--base-url", metavar="URL", help="Default: the provider's, or where the run was begun.")
+
+timeout = option("--timeout", type=Seconds(0.1, 600), default=30.0, show_default=True, help="Seconds.")
+
 address = _together(
     option("--sandbox", is_flag=True, help="Send to a local copy of the API: no key, no call, no cost."),
-    option("--base-url", metavar="URL", help="Default: the provider's, or where the run was begun."),
+    base_url,
     option("--rate", metavar="N/PERIOD", help="Default: the provider's documented limits."),
 )
 
@@ -199,5 +205,6 @@ sending = _together(
     option("--yes", "-y", is_flag=True, help="Don't ask."),
     option("--max-cost", metavar="AMOUNT", help="Stop before the request that would pass it."),
     option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight."),
-    option("--timeout", type=Seconds(0.1, 600), default=30.0, show_default=True, help="Seconds."),
+    option("--require-credit", is_flag=True, help="Send only if the credit covers the estimate."),
+    timeout,
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MESSAGE = ("text", "template", "audio", "channel", "lang", "speech_rate", "schedule", "extra_lang")
 CONTENT = ("schema", "region", "phone_column", "sheet", "delimiter", "encoding", "include_hidden")
 PLAN = (*CONTENT, "extra_lang", "suppress", "max_invalid", "repeat_window", "limit", "batch_size", "key", "notify_url",
+        "notify_email", "sender",
         "price_table", "rate", "base_url", "sandbox", "out", "ledger")  # fmt: skip
 
 _LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .-]?\d){6,}")

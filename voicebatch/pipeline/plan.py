@@ -75,6 +75,8 @@ class Plan:
     identity: Identity
     message: Message
     notify_url: str | None
+    notify_email: str | None
+    sender: str | None
     sandbox: bool
     report_dir: Path
     intake: Intake
@@ -250,6 +252,8 @@ class Plan:
             sandbox=self.sandbox,
             base_url=base_url,
             notify_url=self.notify_url,
+            notify_email=self.notify_email,
+            sender=self.sender,
             report_dir=str(self.report_dir.absolute()),
             manifest=self.manifest,
             planned_at=self.planned_at,

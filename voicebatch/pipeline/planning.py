@@ -72,6 +72,8 @@ def make_plan(
         identity=identity,
         message=message,
         notify_url=options.notify_url,
+        notify_email=options.notify_email,
+        sender=options.sender,
         sandbox=sandbox,
         report_dir=options.out / identity.run_id,
         intake=intake,
