@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "runs": ("runs", "List the ledger's runs, or tell the story of one."),
     "resolve": ("resolve", "Settle requests whose outcome is unknown: sent or not sent."),
     "schema": ("schema", "Write a schema to start from, infer one from a file, or explain one."),
+    "listen": ("listen", "Take the provider's callbacks into the ledger."),
     "sandbox": ("sandbox", "Serve a local copy of the provider's API."),
 }
 """Each command's module and its line in ``--help``, which so needs no import."""
