@@ -146,6 +146,7 @@ def test_the_published_samples_that_cannot_work_are_refused(
         ({"notifyUrl": "http://..."}, 400, "NOTIFY_URL_INVALID"),
         ({"notifyUrl": "ftp://example.com"}, 400, "NOTIFY_URL_INVALID"),
         ({"notifyUrl": "http://[oops"}, 400, "NOTIFY_URL_INVALID"),
+        ({"tokenAudio": "nobody recorded it"}, 400, "AUDIO_FILE_NOT_FOUND"),
         ({"phoneNumbers": "+99900000000"}, 400, "13"),
         ({"phoneNumbers": "0600000000,+33600000013"}, 400, "13"),
         ({"phoneNumbers": "0600000000,+33600000014"}, 400, "14"),
@@ -215,7 +216,8 @@ def test_every_documented_way_to_write_a_number_calls_the_same_one(sandbox: Sand
         ({"text": "a" * 150, "speechRate": 7}, "5.0"),
         ({"text": "a" * 150, "speed": "2"}, "5.0"),
         ({"text": "a" * 150 + ",,,"}, "11.5"),
-        ({"text": "not taken into account", "tokenAudio": "x"}, "10"),
+        ({"text": "not taken into account", "tokenAudio": "sandbox-welcome"}, "7"),
+        ({"text": None, "tokenAudio": "sandbox-reminder"}, "12"),
     ],
 )
 def test_the_duration_is_that_of_the_spoken_text(post: Post, fields: dict[str, object], seconds: str) -> None:
@@ -242,6 +244,9 @@ def test_every_number_called_can_be_audited(sandbox: Sandbox, client: requests.S
         "lang": "fr",
         "at": NOW.isoformat(),
         "scheduled": "2024-04-10T14:15:00+02:00",
+        "channel": "voice-sms",
+        "cancelled": False,
+        "left_at": None,
     }
     assert [(a["outcome"], a["status"], a["numbers"], a["at"]) for a in arrivals] == [
         ("accepted", 200, 2, NOW.isoformat()),

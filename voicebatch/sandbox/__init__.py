@@ -4,7 +4,8 @@
 afterwards. Whoever is called here is called on paper only.
 """
 
-from voicebatch.sandbox.records import Arrival, Call
+from voicebatch.sandbox.faults import FaultKind
+from voicebatch.sandbox.records import Arrival, Call, CallbackSent
 from voicebatch.sandbox.server import Sandbox, serve
 
-__all__ = ["Arrival", "Call", "Sandbox", "serve"]
+__all__ = ["Arrival", "Call", "CallbackSent", "FaultKind", "Sandbox", "serve"]

@@ -1,25 +1,29 @@
-"""The sandbox's account: its rate window, and everything that arrived and everybody who was called."""
+"""What the sandbox remembers, as records: requests that arrived, numbers that were called, campaigns."""
 
 from __future__ import annotations
 
-import math
-import threading
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from voicebatch import wire
-from voicebatch.sandbox import rules
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from datetime import datetime
+    from decimal import Decimal
 
-    from voicebatch.models import Answer, RateLimit
+    from voicebatch.models import Channel
+    from voicebatch.sandbox.faults import Fault
+
+JSON: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request as it arrived: ``outcome`` is ``accepted`` or a refusal's code, ``numbers`` were called."""
+    """A request as it arrived: ``outcome`` is ``accepted`` for a send, ``answered`` for another yes, or a no's code.
+
+    ``numbers`` were called. ``endpoint`` is a method and a documented path, without a key. ``status`` is what went
+    back, 0 for a connection that was closed without an answer. ``fault`` is the name of the one that was made, if any;
+    it is the ``outcome`` too where the request was not acted on.
+    """
 
     request: int
     at: datetime
@@ -27,11 +31,17 @@ class Arrival:
     outcome: str
     campaign_id: str = ""
     numbers: int = 0
+    endpoint: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One number called by one request. ``scheduled`` is when, if not at once."""
+    """One number called by one request. ``scheduled`` is when, if not at once.
+
+    ``left_at`` is ``None`` as long as it waits for its time, and for ever once it is ``cancelled``. A recording has no
+    ``text``, and one for voicemail no ``lang``.
+    """
 
     request: int
     campaign_id: str
@@ -41,120 +51,63 @@ class Call:
     lang: str
     at: datetime
     scheduled: datetime | None
+    channel: Channel
+    cancelled: bool = False
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What one accepted request became. ``cost`` was subtracted from the credit; ``seconds`` is one message's length.
+
+    ``faults`` are those of its callbacks.
+    """
+
+    id: str
+    channel: Channel
+    cost: Decimal
+    seconds: Decimal
+    token_audio: str | None
+    notify_url: str | None
+    scheduled: datetime | None
+    calls: tuple[Call, ...]
+    faults: tuple[Fault, ...] = ()
+    cancelled: bool = False
+    left_at: datetime | None = None
+
+    def left(self, at: datetime) -> Campaign:
+        """It as it left."""
+        return replace(self, left_at=at, calls=tuple(replace(call, left_at=at) for call in self.calls))
+
+    def taken_back(self) -> Campaign:
+        """It as it was cancelled."""
+        return replace(self, cancelled=True, calls=tuple(replace(call, cancelled=True) for call in self.calls))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What goes back over HTTP."""
+    """What goes back over HTTP, ``delay`` seconds later. An empty one is none: the connection is closed instead."""
 
-    status: int
-    body: str
-    headers: Mapping[str, str]
-
-
-class Window:
-    """A fixed window of requests, which starts with its first one."""
-
-    def __init__(self, limit: RateLimit) -> None:
-        self._limit = limit
-        self._ends = datetime.min.replace(tzinfo=UTC)
-        self._used = 0
-
-    def take(self, now: datetime) -> bool:
-        """Whether a request that arrives now is within the limit; one beyond it does not count."""
-        if now >= self._ends:
-            self._ends, self._used = now + timedelta(seconds=self._limit.seconds), 0
-        within = self._used < self._limit.requests
-        self._used += within
-        return within
-
-    def headers(self) -> dict[str, str]:
-        """The rate headers as they stand after the last ``take``."""
-        return {
-            "X-RateLimit-Limit": str(self._limit.requests),
-            "X-RateLimit-Remaining": str(self._limit.requests - self._used),
-            "X-RateLimit-Reset": str(math.ceil(self._ends.timestamp())),
-        }
-
-    def wait(self, now: datetime) -> int:
-        """Whole seconds until the window is over."""
-        return max(1, math.ceil((self._ends - now).total_seconds()))
+    status: int = 0
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+    delay: float = 0.0
 
 
-class Account:
-    """Answers requests one at a time and remembers them. Any thread may call it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSent:
+    """One try at one callback. ``answer`` is the listener's HTTP status, 0 without one; ``error`` says why.
 
-    def __init__(self, *, rate_limit: RateLimit, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._window = Window(rate_limit)
-        self._lock = threading.Lock()
-        self._arrivals: list[Arrival] = []
-        self._calls: list[Call] = []
+    ``number`` and ``status`` are empty for a voicemail campaign. ``attempt`` counts from 1.
+    """
 
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Every number called so far, in order."""
-        with self._lock:
-            return tuple(self._calls)
-
-    @property
-    def requests(self) -> tuple[Arrival, ...]:
-        """Every request that arrived so far, in order."""
-        with self._lock:
-            return tuple(self._arrivals)
-
-    def send(self, body: bytes) -> Response:
-        """Acts on the body of POST /tts/send, at the time of its arrival."""
-        with self._lock:
-            now = self._clock()
-            if not self._window.take(now):
-                return self._throttle(now)
-            try:
-                request = wire.SendRequest.from_json(body)
-                answer, numbers = rules.accept(request, now=now)
-            except wire.RefusedRequest as refusal:
-                return self._refuse(refusal, now)
-            self._call(request, answer, numbers, now)
-            return self._accept(answer, request.lang or rules.LANG_DEFAULT, now)
-
-    def _throttle(self, now: datetime) -> Response:
-        refusal = wire.RefusedRequest("429", "too many requests: wait for the end of the window")
-        return self._refuse(refusal, now, {"Retry-After": str(self._window.wait(now))})
-
-    def _refuse(
-        self, refusal: wire.RefusedRequest, now: datetime, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        status = rules.HTTP_STATUS.get(refusal.code, 400)
-        ordinal = len(self._arrivals) + 1
-        self._arrivals.append(Arrival(request=ordinal, at=now, status=status, outcome=refusal.code))
-        body = wire.write_error(refusal.code, refusal.message)
-        return Response(status=status, body=body, headers={**self._window.headers(), **(headers or {})})
-
-    def _accept(self, answer: Answer, lang: str, now: datetime) -> Response:
-        self._arrivals.append(
-            Arrival(
-                request=len(self._arrivals) + 1,
-                at=now,
-                status=200,
-                outcome="accepted",
-                campaign_id=answer.campaign_id,
-                numbers=answer.messages,
-            )
-        )
-        body = wire.write_answer(answer, lang=lang)
-        return Response(status=200, body=body, headers=self._window.headers())
-
-    def _call(self, request: wire.SendRequest, answer: Answer, numbers: tuple[str, ...], now: datetime) -> None:
-        self._calls.extend(
-            Call(
-                request=len(self._arrivals) + 1,
-                campaign_id=answer.campaign_id,
-                number=number,
-                text=None if request.token_audio else request.text,
-                token_audio=request.token_audio,
-                lang=request.lang or rules.LANG_DEFAULT,
-                at=now,
-                scheduled=request.scheduled_date,
-            )
-            for number in numbers
-        )
+    at: datetime
+    campaign_id: str
+    number: str
+    status: str
+    method: str
+    url: str
+    attempt: int
+    answer: int
+    error: str = ""

@@ -77,8 +77,11 @@ def read_voicemail_callback(query: str, *, attempt_id: str) -> Callback:
     )
 
 
-def write_voice_callback(callback: Callback) -> str:
-    """The JSON as the provider POSTs it: the number begins with 00, times are those of Paris."""
+def write_voice_callback(callback: Callback, *, deposited: bool = False) -> str:
+    """The JSON as the provider POSTs it: the number begins with 00, times are those of Paris.
+
+    ``deposited``: it is about a recording, and says that it was left.
+    """
     answers: dict[bool | None, str] = {answered: word for word, answered in _ANSWERED.items()}
     data: dict[str, Any] = {
         "campaignId": callback.campaign_id,
@@ -88,6 +91,7 @@ def write_voice_callback(callback: Callback) -> str:
         "sendAt": _written(callback.sent_at),
         "doneAt": _written(callback.done_at),
         "duration": callback.seconds,
+        "audioFileComplementaire": {"status": "Deposit"} if deposited else None,
     }
     return dump({name: value for name, value in data.items() if value is not None})
 
