@@ -26,7 +26,7 @@ help:  ## Show this
 demo: .venv/.installed  ## Set up, send sample_data/ to the built-in sandbox, print the country report
 	@rm -rf $(DEMO)
 	$(BIN)/voicebatch send sample_data/rendez-vous.csv --template sample_data/rappel.txt.j2 \
-	  --suppress sample_data/opposition.csv --sandbox --yes --out $(DEMO) --ledger $(DEMO)/ledger.sqlite
+	  --suppress sample_data/opposition.csv --sandbox --callbacks --yes --out $(DEMO) --ledger $(DEMO)/ledger.sqlite
 
 test: .venv/.installed-dev  ## Set up, then run all tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from voicebatch import wire
 from voicebatch.models import Channel
 from voicebatch.sandbox import faults, rules
+from voicebatch.sandbox.account import Account, NotAllowed
 from voicebatch.sandbox.faults import FaultKind, Faults
 from voicebatch.sandbox.records import Arrival, Call, Campaign, Response
 from voicebatch.sandbox.windows import Windows
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from voicebatch.models import Answer
-    from voicebatch.sandbox.account import Account
 
 SENDS: Final[Mapping[Channel, str]] = {channel: f"POST {path}" for channel, path in wire.PATHS.items()}
 CREDIT: Final = f"GET {wire.CREDIT_PATH}"
@@ -127,7 +127,7 @@ class Endpoints:
         with self._lock:
             now = self._clock()
             self._account.leave(now)
-            fault = self._faults.first(faults.BEFORE | faults.AFTER)
+            fault = self._faults.first(faults.BEFORE | faults.AFTER) if endpoint in SENDS.values() else None
             done = _instead(fault) or self._acted(endpoint, act, now)
             response = faults.spoilt(fault, done.response)
             self._arrivals.append(
@@ -148,11 +148,11 @@ class Endpoints:
         windows = self._windows.get(endpoint) or Windows()
         if not windows.take(now):
             refused = wire.RefusedRequest("429", "too many requests: wait for the end of the window")
-            return _refused(endpoint, refused, {**windows.headers(), "Retry-After": str(windows.wait(now))})
+            return _refused(refused, {**windows.headers(), "Retry-After": str(windows.wait(now))})
         try:
             done = act(now)
         except wire.RefusedRequest as refusal:
-            return _refused(endpoint, refusal, windows.headers())
+            return _refused(refusal, windows.headers())
         return replace(done, response=replace(done.response, headers=windows.headers()))
 
     def _accept(self, channel: Channel, request: rules.Request, now: datetime) -> _Done:
@@ -219,10 +219,11 @@ def _instead(fault: faults.Fault | None) -> _Done | None:
     return _Done(response=response, outcome="429" if response.status == 429 else fault.kind)
 
 
-def _refused(endpoint: str, refusal: wire.RefusedRequest, headers: Mapping[str, str]) -> _Done:
-    statuses = rules.CANCEL_STATUS if endpoint == CANCEL else rules.HTTP_STATUS
+def _refused(refusal: wire.RefusedRequest, headers: Mapping[str, str]) -> _Done:
+    known = rules.HTTP_STATUS.get(refusal.code, 400)
+    status = rules.CANCEL_STATUS if isinstance(refusal, NotAllowed) else known
     body = wire.write_error(refusal.code, refusal.message)
-    response = Response(status=statuses.get(refusal.code, 400), body=body, headers=headers)
+    response = Response(status=status, body=body, headers=headers)
     return _Done(response=response, outcome=refusal.code)
 
 

@@ -1,9 +1,9 @@
 """Faults on demand: what can go wrong with an answer or a callback, how often, and what then comes instead.
 
-A fault is written ``NAME``, ``NAME:SHARE`` or ``NAME:Nx``: every request, a share of them (0 to 1), the next N; a
-duration may follow where one matters, as in ``slow:0.1:30s``. The first fault of the list that strikes is the one
-that a request gets, so ``throttled:3x`` and ``lost-after:1x`` make three answers of 429 and then a lost one. Those of
-callbacks add up.
+A fault is written ``NAME``, ``NAME:SHARE`` or ``NAME:Nx``: every request that calls people, a share of them (0 to 1),
+the next N; a duration may follow where one matters, as in ``slow:0.1:30s``. The first fault of the list that strikes is
+the one that a request gets, so ``throttled:3x`` and ``lost-after:1x`` make three answers of 429 and then a lost one.
+Those of callbacks add up.
 """
 
 from __future__ import annotations
