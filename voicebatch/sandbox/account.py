@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from voicebatch.sandbox.records import Call, Campaign
 
 
+class NotAllowed(wire.RefusedRequest):
+    """A campaign may not be cancelled: it has the code of a wrong key, and is another no."""
+
+    def __init__(self) -> None:
+        super().__init__("10", wire.CANCEL_CODES["10"])
+
+
 class Account:
     """What the account has. Its owner lets one thread at a time call it; ``on_leave`` is told of what leaves."""
 
@@ -74,7 +81,7 @@ class Account:
             raise wire.RefusedRequest("404", wire.CANCEL_CODES["404"])
         campaign = self._waiting.pop(campaign_id, None)
         if campaign is None:
-            raise wire.RefusedRequest("10", wire.CANCEL_CODES["10"])
+            raise NotAllowed
         self._campaigns[campaign_id] = campaign.taken_back()
         self._credit += campaign.cost
         return Cancellation(campaign_id=campaign_id, credit=campaign.cost, currency=rules.CURRENCY)

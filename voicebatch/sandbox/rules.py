@@ -59,7 +59,7 @@ HTTP_STATUS: Final[Mapping[str, int]] = {
     "404": 404,
     "429": 429,
 }
-CANCEL_STATUS: Final[Mapping[str, int]] = {**HTTP_STATUS, "10": 403}  # assumed: code 10 is no wrong key there
+CANCEL_STATUS: Final = 403  # assumed: of what may not be cancelled, whose code 10 is no wrong key there
 
 LANG_DEFAULT: Final = "fr"  # assumed
 CURRENCY: Final = "EUR"
