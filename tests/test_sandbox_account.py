@@ -87,7 +87,7 @@ def test_the_credit_is_answered_in_the_documented_form() -> None:
     assert answer["details"]["voice"]["message"] == int(Decimal("19.50") / FRENCH)
 
 
-@pytest.mark.parametrize("key", ["a", "a/b", "a//b", "é ?#%2F"])
+@pytest.mark.parametrize("key", ["a", "a/b", "/a//b", "é ?#%2F", "a\n", "\nb"])
 def test_a_key_in_a_path_may_hold_anything(ask: Ask, key: str) -> None:
     for form in (wire.CREDIT_PATH, wire.AUDIOS_PATH):
         assert ask("GET", wire.path(form, key=key)).status_code == 200

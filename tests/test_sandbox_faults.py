@@ -16,7 +16,7 @@ from voicebatch.errors import UsageError
 from voicebatch.models import Batch, Message, Outcome
 from voicebatch.provider import Provider
 from voicebatch.sandbox import FaultKind, Sandbox, serve
-from voicebatch.sandbox.faults import SECONDS, Fault, Faults
+from voicebatch.sandbox.faults import AFTER, BEFORE, SECONDS, Fault, Faults, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +114,31 @@ def test_faults_are_kept_for_the_requests_that_call_people(sandbox: Sandbox, pat
     assert sandbox.faults == ("error-before:1x",)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "target"),
+    [
+        ("GET", "/me/any", "credit"),
+        ("GET", "/audios/any", "audios"),
+        ("DELETE", "/campaign/cancel/any/none", "cancel"),
+        ("POST", "/audio-file/rename", "rename"),
+    ],
+)
+def test_another_endpoint_has_a_fault_when_it_is_named(sandbox: Sandbox, method: str, path: str, target: str) -> None:
+    sandbox.set_faults(f"error-before@{target}:1x")
+    assert post(sandbox).status_code == 200
+    answers = [requests.request(method, sandbox.base_url + path, json={}, timeout=10) for _ in range(2)]
+    assert answers[0].status_code == 503 != answers[1].status_code
+
+
+def test_a_cancellation_whose_answer_is_lost_was_made(sandbox: Sandbox) -> None:
+    scheduled = {**BODY, "scheduledDate": "2099-01-01 10:00:00"}
+    campaign = requests.post(f"{sandbox.base_url}/tts/send", json=scheduled, timeout=10).json()["campaignId"]
+    sandbox.set_faults("lost-after@cancel:1x")
+    with pytest.raises(requests.ConnectionError):
+        requests.delete(f"{sandbox.base_url}/campaign/cancel/any/{campaign}", timeout=10)
+    assert sandbox.calls[-1].cancelled
+
+
 def test_faults_are_given_replaced_shown_and_cleared_over_http(sandbox: Sandbox) -> None:
     assert admin(sandbox, "POST", '["throttled:2x", "slow:0.5:3s"]').json() == ["throttled:2x", "slow:0.5:3s"]
     assert post(sandbox).status_code == 429
@@ -163,7 +188,8 @@ def test_the_client_takes_every_fault_for_what_it_is(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "explosion", "lost-after:", "lost-after:2", "lost-after:-0.1", "lost-after:nan", "throttled:0x",
-     "throttled:-1x", "lost-after:1x:3s", "slow:3s:1x", "slow:1x:2:3s", "garbled:0.1:0.2"],
+     "throttled:-1x", "lost-after:1x:3s", "slow:3s:1x", "slow:1x:2:3s", "garbled:0.1:0.2",
+     "garbled@", "garbled@moon", "short-count@cancel"],
 )  # fmt: skip
 def test_what_is_no_fault_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError) as error:
@@ -177,15 +203,17 @@ def test_a_fault_may_last_without_saying_how_often() -> None:
 
 @given(
     kind=st.sampled_from(FaultKind),
+    target=st.sampled_from(Target),
     count=st.none() | st.integers(1, 1000),
     percent=st.integers(0, 100),
     seconds=st.integers(1, 3600),
 )
 def test_a_fault_that_was_written_is_read_back_the_same(
-    kind: FaultKind, count: int | None, percent: int, seconds: int
+    kind: FaultKind, target: Target, count: int | None, percent: int, seconds: int
 ) -> None:
     fault = Fault(
         kind=kind,
+        target=target if kind in BEFORE | AFTER else Target.SEND,
         share=percent / 100 if count is None else 1.0,
         count=count,
         seconds=float(seconds) if kind in SECONDS else 0.0,

@@ -24,8 +24,8 @@ from voicebatch.errors import UsageError
 )
 @options.option("--credit", metavar="AMOUNT", default="1000000", show_default=True, help="Euros on the account.")
 @options.option("--audio", metavar="TOKEN", multiple=True, help="A recording that it has, beside its own. Repeatable.")
-@options.option("--fault", metavar="NAME[:SHARE|:Nx]", multiple=True,
-                help="What goes wrong: lost-after:0.1, throttled:3x, slow:0.1:30s. Repeatable.")  # fmt: skip
+@options.option("--fault", metavar="NAME[@ENDPOINT][:SHARE|:Nx]", multiple=True,
+                help="What goes wrong: lost-after:0.1, throttled:3x, slow@credit:0.1:30s. Repeatable.")  # fmt: skip
 @options.option("--seed", type=int, default=0, show_default=True, help="The same one strikes the same requests.")
 @options.option("--callback-delay", type=options.Seconds(0, 3600), default=0.2, show_default=True,
                 help="Seconds between leaving and calling back.")  # fmt: skip

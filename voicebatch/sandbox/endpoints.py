@@ -10,7 +10,7 @@ from voicebatch import wire
 from voicebatch.models import Channel
 from voicebatch.sandbox import faults, rules
 from voicebatch.sandbox.account import Account, NotAllowed
-from voicebatch.sandbox.faults import FaultKind, Faults
+from voicebatch.sandbox.faults import FaultKind, Faults, Target
 from voicebatch.sandbox.records import Arrival, Call, Campaign, Response
 from voicebatch.sandbox.windows import Windows
 
@@ -26,6 +26,13 @@ CREDIT: Final = f"GET {wire.CREDIT_PATH}"
 AUDIOS: Final = f"GET {wire.AUDIOS_PATH}"
 RENAME: Final = f"POST {wire.RENAME_PATH}"
 CANCEL: Final = f"DELETE {wire.CANCEL_PATH}"
+_TARGETS: Final = {
+    **dict.fromkeys(SENDS.values(), Target.SEND),
+    CREDIT: Target.CREDIT,
+    AUDIOS: Target.AUDIOS,
+    RENAME: Target.RENAME,
+    CANCEL: Target.CANCEL,
+}
 _READERS: Final[Mapping[Channel, Callable[[bytes], rules.Request]]] = {
     Channel.VOICE_SMS: wire.SendRequest.from_json,
     Channel.VOICEMAIL: wire.CampaignRequest.from_json,
@@ -127,7 +134,7 @@ class Endpoints:
         with self._lock:
             now = self._clock()
             self._account.leave(now)
-            fault = self._faults.first(faults.BEFORE | faults.AFTER) if endpoint in SENDS.values() else None
+            fault = self._faults.first(faults.BEFORE | faults.AFTER, _TARGETS[endpoint])
             done = _instead(fault) or self._acted(endpoint, act, now)
             response = faults.spoilt(fault, done.response)
             self._arrivals.append(

@@ -4,6 +4,9 @@ A fault is written ``NAME``, ``NAME:SHARE`` or ``NAME:Nx``: every request that c
 the next N; a duration may follow where one matters, as in ``slow:0.1:30s``. The first fault of the list that strikes is
 the one that a request gets, so ``throttled:3x`` and ``lost-after:1x`` make three answers of 429 and then a lost one.
 Those of callbacks add up.
+
+``NAME@ENDPOINT`` strikes another endpoint instead (``cancel``, ``credit``, ``audios``, ``rename``), so that a count of
+those that call people is never spent on a look-up.
 """
 
 from __future__ import annotations
@@ -39,6 +42,16 @@ class FaultKind(StrEnum):
     CALLBACKS_MISSING = "callbacks-missing"  # none comes
 
 
+class Target(StrEnum):
+    """Which requests a fault strikes."""
+
+    SEND = "send"  # both that call people; whoever names none means these
+    CANCEL = "cancel"  # DELETE /campaign/cancel
+    CREDIT = "credit"  # GET /me
+    AUDIOS = "audios"  # GET /audios
+    RENAME = "rename"  # POST /audio-file/rename
+
+
 BEFORE: Final = frozenset({FaultKind.LOST_BEFORE, FaultKind.ERROR_BEFORE, FaultKind.THROTTLED})
 AFTER: Final = frozenset({FaultKind.LOST_AFTER, FaultKind.ERROR_AFTER, FaultKind.GARBLED, FaultKind.SLOW})
 CALLBACKS: Final = frozenset(
@@ -52,26 +65,25 @@ CALLBACKS: Final = frozenset(
 SECONDS: Final = {FaultKind.SLOW: 5.0, FaultKind.THROTTLED: 1.0, FaultKind.CALLBACKS_LATE: 10.0}
 """How long they last when nobody says; the other kinds have no duration."""
 
-_FORM: Final = "Write it like lost-after, lost-after:0.1, throttled:3x or slow:0.1:30s."
+_FORM: Final = "Write it like lost-after, lost-after:0.1, throttled:3x, slow:0.1:30s or lost-after@cancel:1x."
 _GATEWAY_PAGE: Final = "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One kind of fault: for the next ``count`` requests, or for a ``share`` of them."""
+    """One kind of fault: for the next ``count`` requests to an endpoint, or for a ``share`` of them."""
 
     kind: FaultKind
+    target: Target = Target.SEND
     share: float = 1.0
     count: int | None = None
     seconds: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """``NAME``, ``NAME:SHARE``, ``NAME:Nx``, each with ``:DURATION`` after it if it is of a kind that has one."""
-        name, *words = (word.strip() for word in text.split(":"))
-        if name not in set(FaultKind):
-            raise UsageError(f"{name!r} is no fault.", hint=f"There are {', '.join(FaultKind)}.")
-        fault = cls(kind=FaultKind(name), seconds=SECONDS.get(FaultKind(name), 0.0))
+        """``NAME``, ``NAME:SHARE``, ``NAME:Nx``; ``@ENDPOINT`` may follow the name, ``:DURATION`` end it."""
+        head, *words = (word.strip() for word in text.split(":"))
+        fault = _named(head)
         if len(words) == 2 or (words and _is_duration(words[-1])):
             fault = replace(fault, seconds=_seconds(fault.kind, words.pop(), text))
         if len(words) > 1:
@@ -80,9 +92,10 @@ class Fault:
 
     def __str__(self) -> str:
         """As it is written."""
+        where = f"@{self.target}" * (self.target is not Target.SEND)
         often = f":{self.count}x" if self.count is not None else f":{self.share:g}" * (self.share != 1)
         lasts = f":{self.seconds:g}s" if self.seconds != SECONDS.get(self.kind, 0.0) else ""
-        return f"{self.kind}{often}{lasts}"
+        return f"{self.kind}{where}{often}{lasts}"
 
 
 class Faults:
@@ -104,15 +117,18 @@ class Faults:
         with self._lock:
             self._faults = list(faults)
 
-    def first(self, kinds: frozenset[FaultKind]) -> Fault | None:
-        """The first of these kinds that strikes now; it alone is counted."""
+    def first(self, kinds: frozenset[FaultKind], target: Target = Target.SEND) -> Fault | None:
+        """The first of these kinds that strikes a request now; it alone is counted."""
         with self._lock:
-            return next((fault for fault in list(self._faults) if fault.kind in kinds and self._strikes(fault)), None)
+            return next((fault for fault in self._aimed(kinds, target) if self._strikes(fault)), None)
 
     def every(self, kinds: frozenset[FaultKind]) -> tuple[Fault, ...]:
         """All of these kinds that strike now."""
         with self._lock:
-            return tuple(fault for fault in list(self._faults) if fault.kind in kinds and self._strikes(fault))
+            return tuple(fault for fault in self._aimed(kinds, Target.SEND) if self._strikes(fault))
+
+    def _aimed(self, kinds: frozenset[FaultKind], target: Target) -> list[Fault]:
+        return [fault for fault in self._faults if fault.kind in kinds and fault.target is target]
 
     def _strikes(self, fault: Fault) -> bool:
         if fault.count is None:
@@ -149,6 +165,18 @@ def spoilt(fault: Fault | None, response: Response) -> Response:
 
 def _page(status: int) -> Response:
     return Response(status=status, body=_GATEWAY_PAGE.format(status=status), content_type="text/html")
+
+
+def _named(head: str) -> Fault:
+    name, at, target = head.partition("@")
+    if name not in set(FaultKind):
+        raise UsageError(f"{name!r} is no fault.", hint=f"There are {', '.join(FaultKind)}.")
+    kind = FaultKind(name)
+    if at and target not in set(Target):
+        raise UsageError(f"{target!r} is no endpoint.", hint=f"There are {', '.join(Target)}.")
+    if at and kind not in BEFORE | AFTER:
+        raise UsageError(f"{head!r}: {kind} is of sends alone.", hint=_FORM)
+    return Fault(kind=kind, target=Target(target or Target.SEND), seconds=SECONDS.get(kind, 0.0))
 
 
 def _is_duration(word: str) -> bool:

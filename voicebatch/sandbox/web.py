@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import flask
 from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.routing import BaseConverter
 
 from voicebatch import wire
 from voicebatch.errors import UsageError
@@ -27,6 +28,13 @@ VERSION_PATH: Final = "/v1"
 _UNANSWERED: Final = "voicebatch.unanswered"
 
 
+class _Key(BaseConverter):
+    """A key in a path: whatever it holds, slashes and line breaks too."""
+
+    part_isolating = False
+    regex = r"(?s:.+)"
+
+
 def create_app(
     endpoints: Endpoints, *, notifier: Notifier, active: Faults, before_answer: Callable[[float], object]
 ) -> flask.Flask:
@@ -37,6 +45,7 @@ def create_app(
     app = flask.Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.url_map.merge_slashes = False  # a key may hold some
+    app.url_map.converters["key"] = _Key
     _add_the_provider(app, endpoints, before_answer)
     _add_the_auditor(app, endpoints, notifier, active)
 
@@ -140,8 +149,8 @@ def _hanging_up(application: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rule(path: str) -> str:
-    """A documented path as Flask's rule; a key may hold slashes."""
-    return VERSION_PATH + path.format(key="<path:key>", campaign="<campaign>")
+    """A documented path as Flask's rule."""
+    return VERSION_PATH + path.format(key="<key:key>", campaign="<campaign>")
 
 
 def _listing(records: Iterable[Any]) -> flask.Response:
