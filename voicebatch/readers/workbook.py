@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
+from voicebatch.batching import LONG_NUMBER
 from voicebatch.errors import InputError
 from voicebatch.headers import column, phone_columns
 from voicebatch.readers import archive, biff, ooxml, opendocument
@@ -153,7 +154,7 @@ def _calamine(path: Path) -> Iterator[None]:
         if not _is_calamines(error):
             raise
         raise InputError(
-            f"{path} cannot be read as a workbook ({error})",
+            f"{path} cannot be read as a workbook ({LONG_NUMBER.sub('…', str(error))})",  # it may quote a cell
             hint="Open it in a spreadsheet program and save it again as .xlsx or CSV.",
         ) from error
 
