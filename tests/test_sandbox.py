@@ -1,4 +1,4 @@
-"""The sandbox, over real HTTP: the provider's published samples, its refusals, its limit, its figures."""
+"""The sandbox, over real HTTP: POST /tts/send, its refusals, its limit, its figures."""
 
 from __future__ import annotations
 
@@ -72,50 +72,7 @@ def audit(sandbox: Sandbox, client: requests.Session, what: str) -> Any:
     return client.get(sandbox.base_url.removesuffix("/v1") + f"/sandbox/{what}", timeout=10).json()
 
 
-# The bodies of the provider's page, with digits where it writes X.
 PHP: Final = '{"apiKey":"YOUR_API_KEY","phoneNumbers":"0600000000","text":"Mon premier test"}'
-GO: Final = '{"apiKey":"YOUR_API_KEY","text":"Votre texte ici","phoneNumbers":"0600000000"}'
-CURL: Final = (
-    '{"apiKey":"YOUR-API-KEY","phoneNumbers":"0600000000","speed":"1","text":"Mon premier test",'
-    '"notifyUrl":"http://..."}'
-)
-JAVA: Final = (
-    '{"apiKey": "YOUR_API_KEY","phoneNumbers": "0600000000","text": "Mon premier test",'
-    '"speechRate": "1","notifyUrl": "http://example.com/notify",}'
-)
-AUDIO: Final = (
-    '{"apiKey": "YOUR_API_KEY","tokenAudio": "tokenAudio","phoneNumbers": "0600000000","speechRate": 1,'
-    '"notifyUrl": "http://votreurlderetour.com/callback","scheduledDate": "2024-04-10T14:15:00"}'
-)
-
-
-@pytest.mark.parametrize("body", [PHP, GO, CURL.replace("http://...", "http://example.com"), AUDIO])
-def test_the_published_samples_get_the_published_answer(sandbox: Sandbox, client: requests.Session, body: str) -> None:
-    response = client.post(f"{sandbox.base_url}/tts/send", data=body, timeout=10)
-    answer = response.json(parse_float=Decimal)
-    assert response.status_code == 200
-    assert response.headers["Content-Type"] == "application/json"
-    assert list(answer) == [
-        "success", "campaignId", "cost", "currency", "nbSms", "lang", "duration", "detail",
-    ]  # fmt: skip
-    assert (answer["success"], answer["currency"], answer["nbSms"]) == (True, "EUR", 1)
-    assert answer["detail"] == {
-        "33": {
-            "nbSms": 1,
-            "cost_unity": answer["cost"],
-            "cost": answer["cost"],
-            "country_code": "fr",
-            "duration": answer["duration"],
-        }
-    }
-
-
-@pytest.mark.parametrize(("body", "code"), [(JAVA, 90), (CURL, "NOTIFY_URL_INVALID")])
-def test_the_published_samples_that_cannot_work_are_refused(
-    sandbox: Sandbox, client: requests.Session, body: str, code: object
-) -> None:
-    response = client.post(f"{sandbox.base_url}/tts/send", data=body, timeout=10)
-    assert (response.status_code, response.json()["success"], response.json()["code"]) == (400, False, code)
 
 
 @pytest.mark.parametrize(
