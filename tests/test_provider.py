@@ -187,7 +187,7 @@ def trusting(request: pytest.FixtureRequest, either_server: RawServer) -> Iterat
 
     def trust(timeout: float = TIMEOUT) -> Provider:
         provider = Provider(base_url=either_server.url, api_key=KEY, timeout=timeout, now=lambda: NOW)
-        opened.append(provider._session())
+        opened.append(provider._connection.session())
         if either_server.tls:
             opened[-1].verify = str(request.getfixturevalue("certificate"))
         return provider
@@ -214,7 +214,7 @@ def send(
     try:
         return provider.send(batch_of(message, *numbers), notify_url=notify_url)
     finally:
-        provider._session().close()
+        provider.close()
 
 
 def reply_to(server: RawServer, status: int, body: str | bytes = "", *headers: str) -> Reply:
@@ -763,7 +763,7 @@ def test_a_kept_connection_works_again_after_what_was_cut_off(server: RawServer)
     assert provider.send(batch_of()).outcome is Outcome.UNKNOWN
     server.answers(http(200, SAMPLE))
     assert provider.send(batch_of()).outcome is Outcome.ACCEPTED
-    provider._session().close()
+    provider.close()
 
 
 @pytest.mark.parametrize("interim", [100, 102, 103, 199])
@@ -782,7 +782,7 @@ def test_what_comes_before_the_answer_is_not_the_answer(server: RawServer, inter
     server.act = twice
     provider = Provider(base_url=server.url, api_key=KEY, timeout=1, now=lambda: NOW)
     answers = [provider.send(batch_of()).answer for _ in range(2)]
-    provider._session().close()
+    provider.close()
     assert [answer and answer.campaign_id for answer in answers] == ["C1", "C2"]
     assert server.connections == 1
 
@@ -802,7 +802,7 @@ def test_what_comes_after_an_answer_that_is_none_is_not_the_next_requests_answer
     enough.set()
     server.answers(http(200, SAMPLE))
     answer = provider.send(batch_of()).answer
-    provider._session().close()
+    provider.close()
     assert answer
     assert (answer.campaign_id, server.connections) == ("Ff1tbu0lax", 2)
 
@@ -1147,7 +1147,7 @@ def test_a_connection_is_used_again_and_a_closed_one_is_not(server: RawServer) -
     server.act = twice
     provider = Provider(base_url=server.url, api_key=KEY, timeout=TIMEOUT, now=lambda: NOW)
     replies = [provider.send(batch_of()) for _ in range(4)]
-    provider._session().close()
+    provider.close()
     assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 4
     assert (server.connections, len(server.requests)) == (2, 4)
 

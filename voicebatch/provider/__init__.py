@@ -1,5 +1,7 @@
-"""Voice Partner over HTTPS: one request out, one ``Reply`` back, whatever happens on the way."""
+"""Voice Partner over HTTPS: one request out, one ``Reply`` back, whatever happens on the way; and its account."""
 
-from voicebatch.provider.client import Provider, check_base_url
+from voicebatch.provider.account import Account, CancelReply, RefusedLookup, Throttled, Unanswered
+from voicebatch.provider.client import Provider
+from voicebatch.provider.connection import check_base_url
 
-__all__ = ["Provider", "check_base_url"]
+__all__ = ["Account", "CancelReply", "Provider", "RefusedLookup", "Throttled", "Unanswered", "check_base_url"]

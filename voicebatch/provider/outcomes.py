@@ -24,7 +24,7 @@ from http import HTTPStatus
 from typing import Final
 
 from voicebatch import wire
-from voicebatch.models import Answer, Outcome, Reply
+from voicebatch.models import Answer, CancelOutcome, Outcome, Reply
 
 BODY_KEPT: Final = 2000  # characters of an answer that the ledger keeps
 _LONGEST_WAIT: Final = (
@@ -39,6 +39,14 @@ _CODES: Final[Mapping[str, Outcome]] = {
     **dict.fromkeys(wire.NUMBER_CODES, Outcome.REFUSED),
 }
 _MEANINGS: Final = {**wire.ACCOUNT_CODES, **wire.REQUEST_CODES, **wire.NUMBER_CODES}
+
+_CANCELLATIONS: Final[Mapping[str, CancelOutcome]] = {
+    wire.FINE: CancelOutcome.UNKNOWN,  # it calls itself fine and does not say yes
+    "10": CancelOutcome.TOO_LATE,  # "not allowed": assumed to be so because it leaves any moment, or has left
+    "400": CancelOutcome.REFUSED,
+    "404": CancelOutcome.REFUSED,
+}
+"""What the control codes of a cancellation mean."""
 
 _STATUSES_WITHOUT_CODE: Final[Mapping[int, tuple[Outcome, str]]] = {
     **dict.fromkeys(
@@ -61,8 +69,22 @@ def read(status: int, headers: Mapping[str, str], body: str, *, now: datetime) -
     return reply
 
 
+def cancel_outcome(status: int, code: str) -> CancelOutcome | None:
+    """What a no to a cancellation means; ``None`` for one to every request of the account.
+
+    Code 10 stands in both tables of the provider's. Assumed: a wrong key comes with HTTP 401, and beside every other
+    status 10 is that of ``wire.CANCEL_CODES``.
+    """
+    is_wrong_key = status == HTTPStatus.UNAUTHORIZED and code in wire.ACCOUNT_CODES
+    if code in _CANCELLATIONS and not is_wrong_key:
+        return _CANCELLATIONS[code]
+    if code.upper() in wire.ACCOUNT_CODES:
+        return None
+    return CancelOutcome.UNKNOWN if status in _MAY_BE_ACTED_ON else CancelOutcome.REFUSED
+
+
 def _judge(status: int, headers: Mapping[str, str], body: str, now: datetime) -> Reply:
-    if throttled := _asked_to_wait(status, headers, now):
+    if throttled := asked_to_wait(status, headers, now):
         is_yes = _read_body(HTTPStatus.OK, body).answer
         return replace(throttled, outcome=Outcome.UNKNOWN, reason=f"a yes with HTTP {status}") if is_yes else throttled
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -70,7 +92,8 @@ def _judge(status: int, headers: Mapping[str, str], body: str, now: datetime) ->
     return _read_body(status, body)
 
 
-def _asked_to_wait(status: int, headers: Mapping[str, str], now: datetime) -> Reply | None:
+def asked_to_wait(status: int, headers: Mapping[str, str], now: datetime) -> Reply | None:
+    """The reply to a request that the provider did not act on: it asks to wait. ``None`` for every other answer."""
     retry_after = _retry_after(headers, now)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = retry_after if retry_after is not None else _reset_wait(headers, now) or _DEFAULT_WAIT

@@ -33,6 +33,7 @@ NEVER_WRITTEN: Final = (
 )
 
 _LATEST: Final[ContextVar[Deadline | None]] = ContextVar("_LATEST", default=None)
+_PATHS: Final[ContextVar[tuple[str, str] | None]] = ContextVar("_PATHS", default=None)
 
 
 class TooLate(NewConnectionError):
@@ -47,6 +48,19 @@ def written_within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _LATEST.reset(token)
+
+
+@contextlib.contextmanager
+def written_as(path: str, *, shown: str) -> Iterator[None]:
+    """A request in this block to what ends with ``shown`` is written with ``path`` in its place.
+
+    Of a secret in the path neither requests' and urllib3's exceptions nor their logs know anything, so.
+    """
+    token = _PATHS.set((shown, path))
+    try:
+        yield
+    finally:
+        _PATHS.reset(token)
 
 
 def open_session(*, loopback: bool) -> requests.Session:
@@ -112,6 +126,12 @@ class _FinalAnswer(HTTPResponse):
                 return version, status, reason
             parse_headers(self.fp)
 
+    def begin(self) -> None:
+        """What cannot be read of the header is nothing: urllib3 would log it, with the address, and both hold the key."""
+        super().begin()
+        self.headers.defects.clear()
+        self.headers.set_payload(None)
+
 
 class _Http(HTTPConnection):
     response_class = _FinalAnswer
@@ -125,7 +145,8 @@ class _Http(HTTPConnection):
             raise NewConnectionError(self, f"{type(error).__name__} before the request") from error
         self.sock = cast("socket.socket", BoundedSocket(self.sock, self._deadline()))
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        url = self._path(url)
         if isinstance(self.sock, BoundedSocket):  # a kept connection
             self.sock.begin(self._deadline())
         else:
@@ -135,7 +156,13 @@ class _Http(HTTPConnection):
                 latest.left()
             except TimeoutError as error:
                 raise TooLate(self, "too late to be written") from error
-        super().request(*args, **kwargs)
+        super().request(method, url, *args, **kwargs)
+
+    def _path(self, url: str) -> str:
+        shown, path = _PATHS.get() or ("", "")
+        if not url.endswith(shown):  # it was rewritten on the way here
+            raise NewConnectionError(self, "another path than the one that was asked for")
+        return url.removesuffix(shown) + path
 
     def _deadline(self) -> Deadline:
         return Deadline(cast("float", self.timeout))

@@ -177,7 +177,7 @@ def _created(value: object) -> datetime | None:
     try:
         at = datetime.fromisoformat(text_of(value.get("date")))
         zone = ZoneInfo(text_of(value.get("timezone")) or TIME_ZONE.key)
-    except (ValueError, OSError):  # no time; no such zone
+    except (ValueError, OSError, KeyError):  # no time; no such zone
         return None
     return at if at.tzinfo else at.replace(tzinfo=zone)
 
