@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from voicebatch.ledger.records import (
     AnswerLine,
+    Cancellable,
     DeliveryLine,
     NewBatch,
     NewRow,
@@ -19,6 +20,8 @@ from voicebatch.ledger.records import (
     Receipt,
     RowLine,
     Run,
+    Scheduled,
+    Tally,
     Uncharged,
 )
 from voicebatch.ledger.workers import Worker
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     from voicebatch.ledger.store import Ledger
 
 __all__ = [
-    "AnswerLine", "Claim", "DeliveryLine", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun", "Receipt", "RowLine",
-    "Run", "Uncharged", "Wait", "Worker", "existing", "show_url",
+    "AnswerLine", "Cancellable", "Claim", "DeliveryLine", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun",
+    "Receipt", "RowLine", "Run", "Scheduled", "Tally", "Uncharged", "Wait", "Worker", "existing", "show_url",
 ]  # fmt: skip
 
 _HEAVY: Final = {"HostClock": "clock", "Claim": "queue", "Wait": "queue", "Ledger": "store"}

@@ -22,7 +22,7 @@ from voicebatch.ledger.records import (
     RowLine,
     Uncharged,
 )
-from voicebatch.ledger.tables import attempts, batches, callbacks, charges, deliveries, rows, runs
+from voicebatch.ledger.tables import attempts, batches, callbacks, charges, deliveries, messages, rows, runs
 from voicebatch.models import BatchStatus, Charge, Delivery, Outcome, RequestCounts, RowCounts, RowStatus
 from voicebatch.pricing import Prices, times, total
 
@@ -63,8 +63,8 @@ def unit_costs(connection: Connection, *, sandbox: bool) -> Prices:
     columns = (charges.c.calling_code, charges.c.unit_cost, charges.c.cost, charges.c.messages)
     distinct = of_kind.with_only_columns(*columns).distinct().where(charges.c.currency == currency)
     units: dict[str, Decimal] = {}
-    for code, unit, cost, messages in connection.execute(distinct):
-        if price := max(unit, cost / (messages or 1)):  # the provider may leave the unit out
+    for code, unit, cost, count in connection.execute(distinct):
+        if price := max(unit, cost / (count or 1)):  # the provider may leave the unit out
             units[code] = max(price, units.get(code, price))
     return Prices(units=units, currency=currency)
 
@@ -175,6 +175,12 @@ def run_counts(connection: Connection, run_id: str) -> dict[str, tuple[int, int]
         .order_by(attempts.c.number)
     )
     return {found.batch_id: (found.delivered, found.delivered_of) for found in connection.execute(query)}
+
+
+def recordings(connection: Connection, run_id: str) -> set[str]:
+    """See ``Ledger.recordings``."""
+    played = select(messages.c.audio).select_from(batches.join(messages)).where(batches.c.run_id == run_id)
+    return {str(token) for token in connection.execute(played.distinct()).scalars() if token}
 
 
 def uncharged(connection: Connection, run_id: str) -> list[Uncharged]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,13 +12,14 @@ from sqlalchemy import Row, select
 from sqlalchemy.engine import URL
 
 from voicebatch.errors import UsageError
-from voicebatch.ledger import delivering, enqueueing, events, history, queue, recording, settling
+from voicebatch.ledger import cancelling, delivering, enqueueing, events, history, lookups, queue, recording, settling
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger.clock import HostClock, ServerClock
 from voicebatch.ledger.queue import Claim, Wait
 from voicebatch.ledger.recording import Estimate
 from voicebatch.ledger.records import (
     AnswerLine,
+    Cancellable,
     ChargeLine,
     Contact,
     DeliveryLine,
@@ -26,12 +27,15 @@ from voicebatch.ledger.records import (
     Receipt,
     RowLine,
     Run,
+    Scheduled,
+    Tally,
     Uncharged,
 )
 from voicebatch.ledger.tables import documents, runs
 from voicebatch.ledger.workers import Worker
 from voicebatch.models import (
     Callback,
+    CancelOutcome,
     Channel,
     Charge,
     RateLimit,
@@ -294,6 +298,70 @@ class Ledger:
         with self._write() as connection:
             settling.set_estimates(connection, run_id, estimate)
 
+    # Look-ups
+
+    def begin_lookup(
+        self, limiter: str, limit: RateLimit, *, lease_seconds: float, now: datetime | None = None
+    ) -> int | datetime:
+        """Takes a slot for a look-up that ends within ``lease_seconds``: its id, or until when there is none."""
+        at = now or self.now()
+        with self._write() as connection:
+            return lookups.begin(connection, limiter, limit, lease_seconds=lease_seconds, now=at)
+
+    def end_lookup(self, lookup_id: int, *, wait_seconds: float = 0.0, now: datetime | None = None) -> None:
+        """Its slot is free one window from now. ``wait_seconds`` is the provider's word for all who share the limit."""
+        at = now or self.now()
+        with self._write() as connection:
+            lookups.end(connection, lookup_id, pause=timedelta(seconds=wait_seconds), now=at)
+
+    def queued_recordings(self, run_id: str) -> Mapping[str, int]:
+        """The tokens of the recordings that are still to be played, and to how many people."""
+        with self._read() as connection:
+            return lookups.queued_recordings(connection, run_id)
+
+    # Cancelling
+
+    def cancellable(self, run_id: str, *, now: datetime) -> Cancellable:
+        """What of the run can be taken back now, and what can not."""
+        with self._read() as connection:
+            return cancelling.cancellable(connection, run_id, now=now)
+
+    def cancel_queued(self, run_id: str, *, who: str, now: datetime) -> Tally:
+        """Takes all that is queued out of the queue. What may return to it is not sent again before ``resume``."""
+        with self._write() as connection:
+            return cancelling.cancel_queued(connection, run_id, who=who, now=now)
+
+    def ask_cancellation(self, run_id: str, campaign: Scheduled, *, who: str, now: datetime) -> bool:
+        """Notes that the provider is about to be asked. False when there is nothing to ask for any more."""
+        with self._write() as connection:
+            return cancelling.ask(connection, run_id, campaign, who=who, now=now)
+
+    def record_cancellation(
+        self,
+        run_id: str,
+        campaign: Scheduled,
+        outcome: CancelOutcome | None,
+        *,
+        reason: str = "",
+        credit: Decimal | None = None,
+        currency: str = "",
+        who: str,
+        now: datetime,
+    ) -> tuple[CancelOutcome | None, str]:
+        """Commits what became of it; ``None``: it was not asked for after all. Returns what stands, and why.
+
+        A no after a lost answer stays unknown: that one may have been a yes. The same answer twice is as once.
+        """
+        with databases.transaction(self._engine, patience=_PATIENCE_WITH_AN_ANSWER) as connection:
+            return cancelling.record(
+                connection, run_id, campaign, outcome, reason=reason, credit=credit, currency=currency, who=who, now=now
+            )
+
+    def credited(self, run_id: str) -> list[tuple[Decimal, str]]:
+        """What the provider gave back for the run's cancelled requests, each with its currency."""
+        with self._read() as connection:
+            return cancelling.credited(connection, run_id)
+
     # Callbacks
 
     def callback_secret(self) -> bytes:
@@ -359,6 +427,11 @@ class Ledger:
         """Of each voicemail batch that was called back about: how many messages were delivered, of how many."""
         with self._read() as connection:
             return history.run_counts(connection, run_id)
+
+    def recordings(self, run_id: str) -> set[str]:
+        """The tokens of the recordings that the run plays."""
+        with self._read() as connection:
+            return history.recordings(connection, run_id)
 
     def uncharged(self, run_id: str) -> list[Uncharged]:
         """The batches that count as accepted though nobody knows what they cost."""
