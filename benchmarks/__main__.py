@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import campaign, engine, ledger, limit, planning, startup, workbooks
+from benchmarks import callbacks, campaign, engine, ledger, limit, planning, startup, workbooks
 
 
 def main(folder: Path, *, full: bool) -> None:
@@ -22,6 +22,7 @@ def main(folder: Path, *, full: bool) -> None:
         lambda: engine.added_time(folder, requests_each=200),
         lambda: campaign.campaign(folder, rows=100_000 if full else 20_000),
         lambda: limit.saturation(folder),
+        lambda: callbacks.taken(folder, callbacks_each=2_000),
     ]
     if full:
         claims.append(lambda: planning.long_plan(folder, rows=10_000_000))
