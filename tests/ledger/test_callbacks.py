@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.conftest import HELLO
 from tests.ledger.moves import (
     ACCOUNT,
     BAD_NUMBER,
@@ -34,7 +35,7 @@ from tests.ledger.moves import (
 )
 from voicebatch.errors import UsageError
 from voicebatch.ledger import Claim, DeliveryLine, Ledger, NewRun, Receipt, Worker
-from voicebatch.models import Callback, Channel, Delivery, EventKind, Reply, RowStatus, Verdict
+from voicebatch.models import Callback, CancelOutcome, Channel, Delivery, EventKind, Reply, RowStatus, Verdict
 
 DELIVERED, UNDELIVERED, PENDING = Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.PENDING
 SETTLED: Final = "settled by a callback; what it cost is estimated"
@@ -355,3 +356,27 @@ def test_callbacks_of_several_runs_may_come_at_once(ledger: Ledger, make_run: Ma
     receipts = ledger.take_callbacks([said(claimed, numbers_of(run)[0]) for run, claimed in pairs])
     assert [receipt.settled for receipt in receipts] == [2, 2, 2]
     assert all(is_settled(ledger, run) for run, _ in pairs)
+
+
+# What was cancelled at the provider's
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_of_what_was_cancelled_only_a_delivery_says_the_contrary(
+    ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime, *, before: bool
+) -> None:
+    later = replace(HELLO, schedule=noon + 100 * SECOND)
+    run = queued(ledger, make_run(2, message=later), noon)
+    claimed = claim(ledger, run, noon)
+    ledger.record(claimed, yes(2), now=noon)
+    first, second = numbers_of(run)
+    if before:
+        ledger.take_callbacks([said(claimed, first, PENDING)])
+    (campaign,) = ledger.cancellable(run.id, now=noon).scheduled
+    assert ledger.ask_cancellation(run.id, campaign, who="Zoé", now=noon)
+    ledger.record_cancellation(run.id, campaign, CancelOutcome.CANCELLED, who="Zoé", now=noon)
+    ledger.take_callbacks([said(claimed, first, PENDING), said(claimed, first, UNDELIVERED)])
+    assert statuses(ledger, run) == [RowStatus.CANCELLED] * 2
+    assert ledger.odd_callbacks(run.id)["its request was cancelled"] == 2
+    ledger.take_callbacks([said(claimed, second, DELIVERED)])
+    assert statuses(ledger, run) == [RowStatus.ACCEPTED] * 2

@@ -34,7 +34,7 @@ _MAY_HAVE_CALLED: Final = frozenset({None, Outcome.UNKNOWN, Outcome.ACCEPTED})
 """Of other attempts the provider said that it did nothing: only a message that was delivered says otherwise."""
 
 _ATTEMPTS: Final = (
-    select(attempts, batches.c.run_id, batches.c.numbers, batches.c.opted_out)
+    select(attempts, batches.c.run_id, batches.c.numbers, batches.c.opted_out, batches.c.status)
     .select_from(attempts.join(batches))
     .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
 )
@@ -109,8 +109,8 @@ def _attempts(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]
 def _read(said: Callback, attempt: Row[Any] | None) -> _Read:
     if attempt is None:
         return _Read(callback=said, attempt=None, problem="its request is not in this ledger")
-    called = attempt.outcome in _MAY_HAVE_CALLED
-    is_yes = called or said.status is Delivery.DELIVERED or bool(said.delivered)
+    may_have_called = attempt.outcome in _MAY_HAVE_CALLED and not _is_taken_back(attempt)
+    is_yes = may_have_called or said.status is Delivery.DELIVERED or bool(said.delivered)
     number = said.number and _number(said.number, attempt)
     return _Read(
         callback=said,
@@ -119,6 +119,11 @@ def _read(said: Callback, attempt: Row[Any] | None) -> _Read:
         problem=_problem(said, attempt, number, is_yes=is_yes),
         is_yes=is_yes,
     )
+
+
+def _is_taken_back(attempt: Row[Any]) -> bool:
+    """Cancelled at the provider's, after it had said yes: what is pending or undelivered says nothing new of it."""
+    return attempt.outcome == Outcome.ACCEPTED and attempt.status == BatchStatus.CANCELLED
 
 
 def _number(said: str, attempt: Row[Any]) -> str | None:
@@ -132,7 +137,7 @@ def _number(said: str, attempt: Row[Any]) -> str | None:
 
 def _problem(said: Callback, attempt: Row[Any], number: str | None, *, is_yes: bool) -> str | None:
     if not is_yes:
-        return "its request was not accepted"
+        return "its request was cancelled" if _is_taken_back(attempt) else "its request was not accepted"
     if said.number is not None and number is None:
         return "its number is not in the request"
     if said.number is not None and said.status is None:
@@ -202,11 +207,12 @@ def _settle(connection: Connection, read: Iterable[_Read], now: datetime) -> Ite
         assert attempt is not None  # noqa: S101 # for the type checker: see above
         values = _counted(attempt, [one.callback for one in some])
         is_first = attempt.called_at is None
+        is_news = is_first or _is_taken_back(attempt)
         if is_first:
             values |= {"called_at": now, "campaign_id": attempt.campaign_id or some[0].callback.campaign_id}
         if values:
             connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt_id, **values})
-        if is_first:
+        if is_news:
             yield attempt_id, _accept(connection, attempt, now)
 
 
