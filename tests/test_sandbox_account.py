@@ -154,11 +154,12 @@ def test_the_recordings_are_listed_in_the_documented_form(ask: Ask) -> None:
 
 
 def test_further_recordings_can_be_given_to_it() -> None:
-    with serve(audio_tokens=["mine"]) as sandbox:
+    with serve(audio_tokens=["mine", "sandbox-welcome"]) as sandbox:
         body = {**VOICE, "tokenAudio": "mine"}
         assert requests.post(f"{sandbox.base_url}/tts/send", json=body, timeout=10).json()["duration"] == 10
-        tokens = [file["token"] for file in requests.get(f"{sandbox.base_url}/audios/x", timeout=10).json()["datas"]]
-    assert tokens[-1] == "mine"
+        files = requests.get(f"{sandbox.base_url}/audios/x", timeout=10).json()["datas"]
+    assert [file["token"] for file in files] == ["sandbox-welcome", "sandbox-reminder", "tokenAudio", "mine"]
+    assert files[0]["name"] == "Bienvenue"
 
 
 def test_a_recording_is_renamed(ask: Ask) -> None:

@@ -22,7 +22,7 @@ from voicebatch.sandbox import Sandbox, serve
 from voicebatch.sandbox.notices import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOW: Final = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
 PEOPLE: Final = ("+33600000000", "+33600000005", "+33600000007", "+33600000009")
@@ -104,6 +104,13 @@ def send(sandbox: Sandbox, notify_url: str, *numbers: str, path: str = "/tts/sen
     return str(answer.json()["campaignId"])
 
 
+def until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SOON
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def listing(sandbox: Sandbox) -> Any:
     return requests.get(sandbox.base_url.removesuffix("/v1") + "/sandbox/callbacks", timeout=10).json()
 
@@ -172,9 +179,7 @@ def test_what_is_scheduled_is_called_back_after_it_left_and_what_is_cancelled_ne
         assert sandbox.wait_for_callbacks(SOON)
         assert listener.heard == []
         now[0] += timedelta(hours=1, minutes=5)
-        until = time.monotonic() + SOON
-        while not listener.heard and time.monotonic() < until:  # nobody looks: its own thread does
-            time.sleep(0.01)
+        until(lambda: listener.heard)  # nobody looks: its own thread does
         assert sandbox.wait_for_callbacks(SOON)
     assert [one.number for one in listener.callbacks] == ["+33600000000"]
     assert listener.callbacks[0].sent_at == NOW + timedelta(hours=1)
@@ -195,9 +200,9 @@ def test_a_callback_comes_again_until_it_is_answered_with_a_2xx(listener: Listen
 def test_a_listener_that_was_away_and_comes_back_misses_nothing() -> None:
     with Listener().listening() as first:
         pass
-    with serve(callback_delay=0.0, callback_retries=(0.05,) * 100) as sandbox:
+    with serve(callback_delay=0.0, callback_retries=(0.05,) * 400) as sandbox:
         send(sandbox, first.url)
-        assert not sandbox.wait_for_callbacks(0.1)
+        until(lambda: sandbox.callbacks)
         assert {one.answer for one in sandbox.callbacks} == {0}
         assert sandbox.callbacks[0].error == "ConnectionRefusedError"
         with Listener(port=first.port).listening() as again:
@@ -252,13 +257,16 @@ def test_an_address_that_http_cannot_say_is_an_error_in_the_list(listener: Liste
         assert [(one.answer, bool(one.error)) for one in sandbox.callbacks] == [(0, True)] * 2
 
 
-def test_late_callbacks_are_pending_and_come_later(listener: Listener) -> None:
-    with serve(**QUICK, faults=["callbacks-late:1x:0.3s"]) as sandbox:
+def test_late_callbacks_are_pending_until_they_come(listener: Listener) -> None:
+    with serve(**QUICK, faults=["callbacks-late:1x:60s"]) as sandbox:
         send(sandbox, listener.url)
         assert not sandbox.wait_for_callbacks(0.05)
         assert (listing(sandbox)["pending"], listener.heard) == (4, [])
-        assert sandbox.wait_for_callbacks(SOON)
-    assert len(listener.heard) == 5
+        sandbox.set_faults("callbacks-late:1x:0.1s")
+        begun = time.monotonic()
+        send(sandbox, listener.url)
+        until(lambda: len(listener.heard) == 5)
+        assert time.monotonic() - begun >= 0.1
 
 
 def test_doubled_callbacks_come_twice_and_missing_ones_never(listener: Listener) -> None:
@@ -300,7 +308,7 @@ def test_leaving_does_not_wait_for_a_listener_that_says_nothing() -> None:
             for connection in connections:
                 assert connection.recv(4)
             begun = time.monotonic()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4  # less than the patience of one request
         for connection in connections:
             connection.close()
     assert set(threading.enumerate()) <= before

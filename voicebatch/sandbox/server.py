@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from decimal import Decimal
 
+    from voicebatch.models import AudioFile
     from voicebatch.sandbox.records import Arrival, Call, CallbackSent
 
 RATE_LIMIT: Final = wire.RATE_LIMITS[Channel.VOICE_SMS][0]
@@ -121,8 +122,7 @@ def serve(
     from voicebatch.sandbox import web
 
     notifier = Notifier(delay=callback_delay, retries=callback_retries, clock=clock)
-    recordings = (*rules.AUDIO_FILES, *(rules.recording(token) for token in audio_tokens))
-    account = Account(credit=credit, audios=recordings, on_leave=notifier.take)
+    account = Account(credit=credit, audios=_recordings(audio_tokens), on_leave=notifier.take)
     active = _asked(faults, seed)
     windows = _windows(rate_limit, campaign_limits)
     served = Endpoints(account, windows=windows, faults=active, clock=clock)
@@ -136,6 +136,11 @@ def serve(
     with _looking(served, leaving), _notifying(notifier), _served(app, listener, leaving):
         address = f"http://{host}:{listener.getsockname()[1]}{web.VERSION_PATH}"
         yield Sandbox(base_url=address, endpoints=served, notifier=notifier, active=active)
+
+
+def _recordings(tokens: Collection[str]) -> tuple[AudioFile, ...]:
+    own = {file.token for file in rules.AUDIO_FILES}
+    return (*rules.AUDIO_FILES, *(rules.recording(token) for token in tokens if token not in own))
 
 
 def _asked(texts: Sequence[str], seed: int) -> Faults:
