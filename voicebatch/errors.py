@@ -13,7 +13,8 @@ VoicebatchError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from voicebatch.models import RowCounts, RunSummary
@@ -23,7 +24,7 @@ class VoicebatchError(Exception):
     """What happened, where, and (``hint``) what to type next.
 
     ``exit_code`` and ``kind`` are what the command line exits with and prints in its JSON; ``rows``, ``report_dir``,
-    ``annotated`` and ``summary`` tell how far the work got.
+    ``annotated``, ``summary`` and ``figures`` (more for the JSON) tell how far the work got.
     """
 
     exit_code: ClassVar[int] = 1
@@ -37,6 +38,7 @@ class VoicebatchError(Exception):
         self.report_dir: str | None = None
         self.annotated: list[str] | None = None
         self.summary: RunSummary | None = None
+        self.figures: Mapping[str, Any] = {}
 
 
 class UsageError(VoicebatchError):

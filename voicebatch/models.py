@@ -450,7 +450,8 @@ class RunSummary:
     ``findings`` are sentences about what the provider answered and does not add up; nothing of it is corrected.
     ``answered`` counts the requests that ``countries`` are about; ``base_url`` is where the run was begun.
     ``estimated_cost`` is what requests should have cost whose answers were lost, and is in no other figure (``None``:
-    nothing is missing, or it has no price); ``listens`` says that callbacks were asked for.
+    nothing is missing, or it has no price); ``listens`` says that callbacks were asked for. ``credited`` is what the
+    provider gave back for cancelled requests; ``cost`` is what it charged, that included.
     """
 
     run_id: str
@@ -474,6 +475,7 @@ class RunSummary:
     deliveries: DeliveryCounts = DeliveryCounts()
     estimated_cost: Decimal | None = None
     listens: bool = False
+    credited: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ FICTION: Final = re.compile(r"46571[\s.]?\d{2}[\s.]?\d{2}|4 65 71 \d\d \d\d")
 SECONDS: Final = 90.0
 _SERIAL: Final = itertools.count(1)
 SUMMARY_KEYS: Final = {
-    "schema_version", "run_id", "key", "status", "rows", "requests", "cost", "currency", "total_seconds",
-    "earliest_finish", "countries", "report_dir", "ledger",
+    "schema_version", "run_id", "key", "status", "rows", "requests", "cost", "credited", "currency", "total_seconds",
+    "earliest_finish", "countries", "deliveries", "report_dir", "ledger",
 }  # fmt: skip
 ROW_KEYS: Final = ("total", "rejected", "suppressed", "queued", "accepted", "refused", "unknown", "cancelled")
 

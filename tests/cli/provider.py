@@ -12,6 +12,9 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from voicebatch.sandbox import Arrival, Sandbox
+from voicebatch.sandbox.endpoints import SENDS
+
 UNIT_COST: Final = Decimal("0.0412345678")
 """Of every message: more digits than a float keeps through a few hundred additions."""
 
@@ -44,10 +47,21 @@ Behaviour = Callable[["Provider", Request], Answer | None]
 
 
 class Provider:
-    """Answers the n-th request with the n-th behaviour, and accepts those beyond the last."""
+    """Answers the n-th request with the n-th behaviour, and accepts those beyond the last.
+
+    Look-ups and cancellations are no requests of that script: they are in ``asked``, and ``account`` has a behaviour
+    for each, by the beginning of its path.
+    """
 
     def __init__(self, base_url: str, script: Sequence[Behaviour]) -> None:
         self.base_url = base_url
+        self.asked: list[Request] = []
+        self.account: dict[str, Behaviour] = {
+            "/v1/me/": has_credit("1000000"),
+            "/v1/audios/": has_audios(),
+            "/v1/audio-file/rename": renames,
+            "/v1/campaign/cancel/": gives_back("1.8"),
+        }
         self.release = threading.Event()
         self.together = threading.Barrier(3)
         self._script = list(script)
@@ -82,6 +96,18 @@ class Provider:
         behaviour = self._script[at] if at < len(self._script) else accept
         return behaviour(self, request)
 
+    def about_account(self, request: Request) -> Answer | None:
+        """Takes a request that calls nobody."""
+        with self._lock:
+            self.asked.append(request)
+        behaviour = next(one for path, one in self.account.items() if request.path.startswith(path))
+        return behaviour(self, request)
+
+    def asked_for(self, path: str) -> list[Request]:
+        """The look-ups and cancellations with this in their path."""
+        with self._lock:
+            return [request for request in self.asked if path in request.path]
+
     def act(self, request: Request, unit_cost: Decimal = UNIT_COST) -> str:
         """Calls everyone and says so, with figures of all their digits."""
         count = len(request.numbers)
@@ -94,6 +120,11 @@ class Provider:
             f'{{"success": true, "campaignId": "C{at_least_ten(request)}", "cost": {cost:f}, "currency": "EUR", '
             f'"nbSms": {count}, "lang": "fr", "duration": 6.3, "detail": {{"33": {{{line}, "duration": 6.3}}}}}}'
         )
+
+
+def sends(sandbox: Sandbox) -> list[Arrival]:
+    """The requests that ask a sandbox to call somebody, in order."""
+    return [arrival for arrival in sandbox.requests if arrival.endpoint in SENDS.values()]
 
 
 def at_least_ten(request: Request) -> str:
@@ -161,6 +192,60 @@ def wait(status: int, **headers: str) -> Behaviour:
     return lambda _provider, _request: Answer(status, "", named)
 
 
+# Of the account
+
+
+def has_credit(amount: str, currency: str = "€") -> Behaviour:
+    """As the provider's page shows it."""
+    details = {"tts": {"h": 5, "m": 55, "s": 66}, "voice": {"message": 10}}
+    body = json.dumps({"success": True, "credit": amount, "currency": currency, "details": details})
+    return lambda _provider, _request: Answer(200, body)
+
+
+def has_audios(*tokens: str) -> Behaviour:
+    """Recordings with these tokens."""
+    created = {"date": "2018-04-16 13:26:46.000000", "timezone_type": 3, "timezone": "Europe/Paris"}
+    files = [
+        {"name": f"name of {token}", "token": token, "size": "104.5Ko", "duration": "0:07", "created_at": created}
+        for token in tokens
+    ]
+    return lambda _provider, _request: Answer(200, json.dumps({"nb_datas": len(files), "datas": files}))
+
+
+def renames(_provider: Provider, request: Request) -> Answer:
+    """Says yes to a recording's new name."""
+    named = {"filename": request.body["filename"], "tokenAudio": request.body["tokenAudio"]}
+    return Answer(200, json.dumps({"success": True, **named}))
+
+
+def gives_back(credit: str, currency: str = "EUR") -> Behaviour:
+    """Takes a campaign back."""
+
+    def cancel(_provider: Provider, request: Request) -> Answer:
+        campaign = request.path.rpartition("/")[2]
+        body = {"success": True, "campaignId": campaign, "assignedCredit": credit, "currency": currency}
+        return Answer(200, json.dumps(body))
+
+    return cancel
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """One after the other, the last one for ever."""
+    left = list(behaviours)
+
+    def behave(provider: Provider, request: Request) -> Answer | None:
+        behaviour = left.pop(0) if len(left) > 1 else left[0]
+        return behaviour(provider, request)
+
+    return behave
+
+
+def say(status: int, body: str, **headers: str) -> Behaviour:
+    """Just this."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _provider, _request: Answer(status, body, named)
+
+
 @contextlib.contextmanager
 def provide(*script: Behaviour) -> Iterator[Provider]:
     """Serves a provider on a free port."""
@@ -185,7 +270,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         provider: Provider = self.server.provider  # type: ignore[attr-defined] # see provide
-        answer = provider.answer(Request(at=datetime.now(UTC), path=self.path, body=json.loads(content)))
+        request = Request(at=datetime.now(UTC), path=self.path, body=json.loads(content))
+        about_account = "/audio-file/" in self.path
+        self._say(provider.about_account(request) if about_account else provider.answer(request))
+
+    def do_GET(self) -> None:
+        self._look_up()
+
+    def do_DELETE(self) -> None:
+        self._look_up()
+
+    def _look_up(self) -> None:
+        provider: Provider = self.server.provider  # type: ignore[attr-defined] # see provide
+        request = Request(at=datetime.now(UTC), path=self.path, body={})
+        self._say(provider.about_account(request))
+
+    def _say(self, answer: Answer | None) -> None:
         if answer is None:
             self.close_connection = True
             return

@@ -92,7 +92,7 @@ def test_no_is_no_and_stdout_stays_one_json_object(desk: Desk) -> None:
     assert result.code == 2
     assert result.error["kind"] == "usage"
     assert provider.requests == []
-    assert not (desk.home / "data").exists()
+    assert desk.run("runs", "--json").json["runs"] == []
 
 
 def test_yes_is_yes_and_the_same_command_asks_again_before_it_goes_on_with_the_rest(desk: Desk) -> None:
@@ -258,8 +258,8 @@ def test_a_rate_is_kept_where_the_requests_arrive(desk: Desk) -> None:
         result = desk.run("send", "people.csv", *TEXT, "--batch-size", "1", "--rate", "2/1s", "--yes",
                           "--base-url", sandbox.base_url, "--json")  # fmt: skip
     assert result.code == 0
-    assert [request.outcome for request in sandbox.requests] == ["accepted"] * 5
-    arrivals = [request.at for request in sandbox.requests]
+    assert [request.outcome for request in act.sends(sandbox)] == ["accepted"] * 5
+    arrivals = [request.at for request in act.sends(sandbox)]
     assert all(later - sooner >= timedelta(seconds=1) for sooner, later in zip(arrivals, arrivals[2:], strict=False))
 
 

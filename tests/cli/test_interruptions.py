@@ -22,7 +22,7 @@ def test_a_run_that_is_killed_in_mid_request_is_resumed_and_nobody_is_called_twi
     with serve(answer_delay=2.0) as sandbox:
         common = ("--base-url", sandbox.base_url, "--yes", "--json", "--concurrency", "2")
         process = desk.start("send", "people.csv", "--text", "Bonjour", "--batch-size", "10", *common)
-        until(lambda: len(sandbox.requests) >= 2, "two requests are under way")
+        until(lambda: len(act.sends(sandbox)) >= 2, "two requests are under way")
         process.signal(signal.SIGKILL)
         assert process.end().code == -signal.SIGKILL
         resumed = desk.run("resume", "latest", *common)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.desk import ROW_KEYS, SUMMARY_KEYS, Desk, Result, number
+from tests.cli.provider import sends
 from voicebatch.sandbox import Sandbox, serve
 from voicebatch.sandbox.rules import prices
 
@@ -75,7 +76,7 @@ def story(new_desk: Callable[..., Desk]) -> Iterator[Story]:
 
 def test_700_rows_with_two_texts_are_two_requests_and_everyone_is_called_once(story: Story) -> None:
     assert story.first.code == 0
-    requests = story.sandbox.requests
+    requests = sends(story.sandbox)
     assert [(request.outcome, request.numbers) for request in requests] == [("accepted", 350)] * 2
     assert Counter(call.number for call in story.sandbox.calls) == Counter(story.numbers)
     texts = {call.number: call.text for call in story.sandbox.calls}
@@ -135,7 +136,7 @@ def test_every_row_of_the_input_is_in_the_recipients_with_its_number_and_campaig
     assert [int(line["row"]) for line in lines] == list(range(2, 702))
     assert [line["phone"] for line in lines] == story.numbers
     assert {line["status"] for line in lines} == {"accepted"}
-    assert {line["campaign_id"] for line in lines} == {request.campaign_id for request in story.sandbox.requests}
+    assert {line["campaign_id"] for line in lines} == {request.campaign_id for request in sends(story.sandbox)}
     assert {(line["calling_code"], line["delivery"]) for line in lines} == {("33", "pending"), ("44", "pending")}
     assert all(line["accepted_at"] and line["batch_id"] and line["file"] == "people.csv" for line in lines)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.desk import Desk, Result, number
+from tests.cli.provider import sends
 from voicebatch.sandbox import Sandbox, serve
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def test_the_others_of_a_refused_request_are_called(desk: Desk, sandbox: Sandbox
     assert rows[6]["reason"]
     assert bad not in sent.err
     requests = sent.json["requests"]
-    refused = [request for request in sandbox.requests if request.outcome != "accepted"]
+    refused = [request for request in sends(sandbox) if request.outcome != "accepted"]
     assert (requests["planned"], requests["refused"]) == (1, len(refused))
-    assert requests["sent"] == len(sandbox.requests)
-    assert requests["accepted"] == len(sandbox.requests) - len(refused)
+    assert requests["sent"] == len(sends(sandbox))
+    assert requests["accepted"] == len(sends(sandbox)) - len(refused)
     assert all(check["ok"] for check in desk.manifest(sent.json["report_dir"])["checks"])
 
 

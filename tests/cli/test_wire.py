@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.desk import API_KEY, Desk, Result, number
-from tests.cli.provider import Provider, provide
+from tests.cli.provider import Provider, has_audios, provide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +48,7 @@ def own(new_desk: Callable[..., Desk]) -> Iterator[Sent]:
     desk.write("people.csv", OWN_SETTINGS)
     desk.write("message.j2", "Bonjour\n{{ nom }} !\n")
     with provide() as provider:
+        provider.account["/v1/audios/"] = has_audios("tok-1")
         result = desk.run(
             "send", "people.csv", "--template", "message.j2", "--lang", "en", "--speech-rate", "1.5",
             "--schedule", "2032-03-01 09:00", "--notify-url", "https://example.org/callback", "--max-invalid", "4",

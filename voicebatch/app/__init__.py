@@ -53,6 +53,7 @@ OnProgress = Callable[[Progress], None]
 _LOG: Final = logging.getLogger(__name__)
 SANDBOX_KEY: Final = "sandbox"
 SANDBOX_HOST: Final = "new sandbox"
+_CALLBACK_SECONDS: Final = 60.0  # that a rehearsal waits for its callbacks, at most
 
 
 class SystemClock:
@@ -219,6 +220,7 @@ def send(
     api_key: str | None = None,
     base_url: str | None = None,
     sandbox: bool = False,
+    callbacks: bool = False,
     rate: str | None = None,
     concurrency: int = 4,
     timeout: float = 30.0,
@@ -232,8 +234,9 @@ def send(
 
     The plan is committed to its ledger before anything leaves; if its key is there already, what is still queued is
     sent. ``api_key`` None: from the environment or the keyring; ``timeout`` is in seconds. ``stop`` ends the work after
-    the requests in flight. The summary's ``stop`` and counts say how it ended: see ``pipeline.running.failure``.
-    Raises ``InputError`` for a plan that may not be sent, ``LedgerError`` when the ledger fails.
+    the requests in flight. With ``callbacks`` a rehearsal takes those of its sandbox, and waits for them. The summary's
+    ``stop`` and counts say how it ended: see ``pipeline.running.failure``. Raises ``InputError`` for a
+    plan that may not be sent, ``LedgerError`` when the ledger fails.
     """
     if plan.refusal:
         raise plan.refusal
@@ -243,6 +246,7 @@ def send(
         api_key=api_key,
         base_url=base_url or wire.BASE_URL,
         sandbox=sandbox,
+        callbacks=callbacks,
         rate=rate,
         concurrency=concurrency,
         timeout=timeout,
@@ -267,6 +271,7 @@ def resume(
     api_key: str | None = None,
     base_url: str | None = None,
     sandbox: bool = False,
+    callbacks: bool = False,
     rate: str | None = None,
     concurrency: int = 4,
     timeout: float = 30.0,
@@ -293,6 +298,7 @@ def resume(
             api_key=api_key,
             base_url=base_url or found.base_url,
             sandbox=sandbox,
+            callbacks=callbacks,
             rate=rate,
             concurrency=concurrency,
             timeout=timeout,
@@ -387,10 +393,10 @@ def check_address(base_url: str | None, *, sandbox: bool) -> str | None:
     """The API key for this address, before any work is done. Raises ``UsageError`` for an unsafe one, or no key."""
     if sandbox:
         return None
-    from voicebatch.provider import check_base_url
+    from voicebatch.provider import check_api_key, check_base_url
 
     check_base_url(base_url or wire.BASE_URL)
-    return credentials.find_api_key(os.environ)
+    return check_api_key(credentials.find_api_key(os.environ))
 
 
 def write_plan(plan: Plan) -> None:
@@ -600,6 +606,7 @@ class _Sending:
     api_key: str | None = field(repr=False)
     base_url: str
     sandbox: bool
+    callbacks: bool
     rate: str | None
     concurrency: int
     timeout: float
@@ -617,10 +624,10 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
     make_folder(Path(run.report_dir))
     ledger.check_integrity()
     clock = how.clock or LedgerClock(ledger)
-    with _address(how) as (url, key):
+    with _address(how, run, ledger) as address:
         network = Provider(
-            base_url=url,
-            api_key=key,
+            base_url=address.url,
+            api_key=address.key,
             timeout=how.timeout,
             email=run.notify_email,
             sender=run.sender,
@@ -631,7 +638,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             network=network,
             clock=clock,
             worker=Worker.current(),
-            limiter=limiter_of(run.channel, url),
+            limiter=limiter_of(run.channel, address.url),
             limits=_limits(run.channel, how.rate),
             timeout_seconds=2 * how.timeout,  # to connect, and to read
             stop=how.stop,
@@ -639,12 +646,13 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             max_cost=how.max_cost,
             currency=prices.currency,
             estimate=partial(estimate_batch, prices),
-            notify_url=_notify_urls(run.notify_url, ledger),
+            notify_url=_notify_urls(address.notify_url, ledger),
             on_progress=how.on_progress,
         )
         running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
         how.on_progress(Progress(stage="reporting"))
-        return concluded(run, ledger, url, how.rate, clock)
+        address.finish()
+        return concluded(run, ledger, address.url, how.rate, clock)
 
 
 def _notify_urls(base: str | None, ledger: Ledger) -> Callable[[str], str | None]:
@@ -655,18 +663,46 @@ def _notify_urls(base: str | None, ledger: Ledger) -> Callable[[str], str | None
     return lambda attempt_id: wire.callback_url(base, attempt_id, secret)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Address:
+    """Where a run is sent to. ``finish`` waits for what is still to come from there."""
+
+    url: str
+    key: str = field(repr=False)
+    notify_url: str | None
+    finish: Callable[[], object] = lambda: None
+
+
 @contextlib.contextmanager
-def _address(how: _Sending) -> Iterator[tuple[str, str]]:
-    """Where to send to and with which key. A sandbox lives as long as its run."""
+def _address(how: _Sending, run: Run, ledger: Ledger) -> Iterator[_Address]:
+    """Where to send to and with which key. A sandbox lives as long as its run, and knows the recordings of it."""
     if not how.sandbox:
         from voicebatch.provider import check_base_url
 
-        yield check_base_url(how.base_url), how.api_key or credentials.find_api_key(os.environ)
+        key = how.api_key or credentials.find_api_key(os.environ)
+        yield _Address(url=check_base_url(how.base_url), key=key, notify_url=run.notify_url)
         return
     from voicebatch.sandbox import serve
 
-    with serve() as served:
-        yield served.base_url, SANDBOX_KEY
+    with serve(audio_tokens=ledger.recordings(run.id)) as served, _rehearsed_callbacks(how, ledger) as own:
+        yield _Address(
+            url=served.base_url,
+            key=SANDBOX_KEY,
+            notify_url=run.notify_url or own,
+            finish=partial(served.wait_for_callbacks, _CALLBACK_SECONDS),
+        )
+
+
+@contextlib.contextmanager
+def _rehearsed_callbacks(how: _Sending, ledger: Ledger) -> Iterator[str | None]:
+    """An address of our own for the sandbox's callbacks, if they are wanted."""
+    if not how.callbacks:
+        yield None
+        return
+    from voicebatch.app.listening import listening
+
+    with listening(ledger) as listener:
+        yield listener.url
 
 
 def _read_opt_outs(lists: Paths, run: Run) -> list[OptOutList]:

@@ -22,7 +22,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "report": ("report", "Write a run's reports again."),
     "runs": ("runs", "List the ledger's runs, or tell the story of one."),
     "resolve": ("resolve", "Settle requests whose outcome is unknown: sent or not sent."),
+    "cancel": ("cancel", "Take back what is scheduled at the provider's and what is still queued."),
     "schema": ("schema", "Write a schema to start from, infer one from a file, or explain one."),
+    "credit": ("credit", "Show what is left on the account."),
+    "audio": ("audio", "List the account's recordings, or rename one."),
     "listen": ("listen", "Take the provider's callbacks into the ledger."),
     "sandbox": ("sandbox", "Serve a local copy of the provider's API."),
 }

@@ -204,6 +204,7 @@ address = _together(
 sending = _together(
     option("--yes", "-y", is_flag=True, help="Don't ask."),
     option("--max-cost", metavar="AMOUNT", help="Stop before the request that would pass it."),
+    option("--callbacks", is_flag=True, help="With --sandbox: take its callbacks too, and wait for them."),
     option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight."),
     option("--require-credit", is_flag=True, help="Send only if the credit covers the estimate."),
     timeout,

@@ -76,6 +76,11 @@ def say(text: str) -> None:
         echo(text, err=True)
 
 
+def say_waiting(until: datetime, reason: str) -> None:
+    """Somebody has to wait, and why."""
+    say(f"{reason} Waiting until {local(until)}.")
+
+
 def echo(text: str, *, err: bool = False) -> None:
     """Lines for the person. What a name of a file or of a column would do to a terminal is left out."""
     is_harmless = (letter in "\n\t" or unicodedata.category(letter)[0] != "C" for letter in text)
@@ -106,6 +111,7 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "rows": asdict(summary.rows),
         "requests": asdict(summary.requests),
         "cost": None if summary.cost is None else money(summary.cost),
+        "credited": money(summary.credited),
         "currency": summary.currency,
         "total_seconds": float(summary.total_seconds),
         "earliest_finish": summary.earliest_finish and summary.earliest_finish.isoformat(timespec="seconds"),
@@ -128,6 +134,8 @@ def print_summary(summary: RunSummary, common: Common) -> None:
     counts = asdict(summary.rows)
     rows = [f"{count} {names.get(name, name)}" for name, count in counts.items() if count and name != "total"]
     echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
+    if summary.credited:
+        echo(f"Given back for cancelled requests: {money(summary.credited)} {summary.currency}, of the cost above.")
     for line in _deliveries(summary):
         echo(line)
     if is_elsewhere(summary.base_url):
@@ -234,9 +242,8 @@ def _deliveries(summary: RunSummary) -> Iterator[str]:
     counts = summary.deliveries
     if not (summary.listens or counts.told) or not summary.rows.accepted:
         return
-    said = f"{counts.answered} answered, {counts.not_answered} not" if counts.answered + counts.not_answered else ""
-    delivered = f"{counts.delivered} delivered{f' ({said})' if said else ''}"
-    yield f"Callbacks: {delivered}, {counts.undelivered} undelivered, {counts.pending} pending."
+    said = f"; {counts.answered} answered, {counts.not_answered} did not" * bool(counts.answered + counts.not_answered)
+    yield f"Callbacks: {counts.delivered} delivered, {counts.undelivered} undelivered, {counts.pending} pending{said}."
     if counts.spoken_seconds:
         yield f"Really spoken: {_clock(counts.spoken_seconds)} of {_clock(summary.total_seconds)} announced."
 
@@ -296,8 +303,8 @@ def _error(error: VoicebatchError) -> dict[str, str]:
 
 
 def _progress_of(error: VoicebatchError) -> dict[str, Any]:
-    annotated = {} if error.annotated is None else {"annotated": error.annotated}
+    more = dict(error.figures) if error.annotated is None else {**error.figures, "annotated": error.annotated}
     if error.summary:
-        return summary_json(error.summary) | annotated
+        return summary_json(error.summary) | more
     rows = {"rows": asdict(error.rows)} if error.rows else {}
-    return {**rows, **({"report_dir": error.report_dir} if error.report_dir else {}), **annotated}
+    return {**rows, **({"report_dir": error.report_dir} if error.report_dir else {}), **more}

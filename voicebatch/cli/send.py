@@ -27,12 +27,13 @@ from voicebatch.cli.plan import (
 from voicebatch.errors import Interrupted, UsageError, VoicebatchError
 
 if TYPE_CHECKING:
+    from voicebatch.app.account import UnknownRecordings
     from voicebatch.ledger import Run
     from voicebatch.models import RunSummary
     from voicebatch.pipeline.outlook import Outlook
     from voicebatch.pipeline.plan import Plan
 
-SEND = ("base_url", "sandbox", "rate", "concurrency", "timeout")
+SEND = ("base_url", "sandbox", "callbacks", "rate", "concurrency", "timeout")
 _NOTHING: Final = "Nothing was sent."
 _LEFT_AT_ONCE: Final = (
     "Left at once. What was in flight may have been sent: it becomes unknown. Go on: voicebatch resume {}"
@@ -71,8 +72,10 @@ def send(files: tuple[str, ...], *, dry_run: bool, common: options.Common, **how
     if how["yes"]:
         if not common.quiet:
             print_plan(made, on_stderr=True)
+        _look_before(made, how, common)
     else:
         print_plan(made, on_stderr=common.as_json)
+        _look_before(made, how, common)
         _show_ceiling(how["max_cost"], made)
         _show_address(how["base_url"])
         ask(f"Call {models.people(made.counts.queued)} now?", otherwise=_NOTHING)
@@ -116,6 +119,11 @@ def _check(how: dict[str, Any]) -> None:
     refuse_unasked(yes=how["yes"], otherwise=_NOTHING)
     how["max_cost"] = _amount(how["max_cost"])
     settle_address(how)
+    if how["callbacks"] and not how["sandbox"]:
+        raise UsageError(
+            "--callbacks is for a rehearsal: real callbacks need an address that the provider can reach.",
+            hint="Add --sandbox; or give --notify-url, with `voicebatch listen` behind it.",
+        )
     how["api_key"] = app.check_address(how["base_url"], sandbox=how["sandbox"])
 
 
@@ -126,12 +134,48 @@ def _resume(run: str, how: dict[str, Any], common: options.Common, copies: dict[
     where = {name: how[name] for name in ("base_url", "sandbox", "rate")}
     left = app.outlook_of(run, **what, **where)
     warn_of_unreadable(left.opt_outs)
-    _ask_to_resume(left, how)
+    _ask_to_resume(left, how, common)
     # By its id: while we asked, another run may have become the latest one.
     _finish(lambda **more: app.resume(left.run_id, out=how["out"], **what, **more), left.run_id, how, common, copies)
 
 
-def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
+def _look_before(to_send: Plan | Outlook, how: dict[str, Any], common: options.Common) -> None:
+    """Whether the recordings exist and the credit covers it. A rehearsal in a sandbox of its own has no account."""
+    if how["sandbox"]:
+        return
+    from voicebatch.app import account
+
+    base_url = how["base_url"] or getattr(to_send, "base_url", None)
+    settings = {name: how[name] for name in ("api_key", "timeout", "require_credit")}
+    try:
+        checked = account.check_before_sending(
+            to_send, base_url=base_url, ledger=common.ledger, on_wait=output.say_waiting, **settings
+        )
+    except account.UnknownRecordings as error:
+        raise _with_rows(error, to_send) from None
+    for line in checked.warnings:
+        output.say(line)
+    for line in () if common.quiet else checked.notes:
+        output.say(line)
+
+
+def _with_rows(error: UnknownRecordings, to_send: Plan | Outlook) -> VoicebatchError:
+    """Of a plan, whose files are written: which rows they are."""
+    from voicebatch import app
+    from voicebatch.pipeline.grouping import grouped
+    from voicebatch.pipeline.plan import Plan
+
+    if not isinstance(to_send, Plan):
+        return error
+    app.write_plan(to_send)
+    groups = grouped(error.faults)
+    for line in output.fault_lines(groups, files=len(to_send.intake.files)):
+        output.say(line)
+    error.summary = to_send.summary()
+    return output.BadRows(error, groups)
+
+
+def _ask_to_resume(left: Outlook, how: dict[str, Any], common: options.Common) -> None:
     if not left.people:
         output.say(f"Run {left.run_id} has nothing queued: nobody is called now. This is how it ended.")
         return
@@ -139,10 +183,12 @@ def _ask_to_resume(left: Outlook, how: dict[str, Any]) -> None:
     if how["yes"]:
         output.say(f"Run {left.run_id} goes on with {people} still queued.")
         _show_address(how["base_url"] or left.base_url)
+        _look_before(left, how, common)
         return
     output.say(f"Run {left.run_id}: {people} still queued, in {output.counted(left.requests, 'request')}, "
                f"all out by {finish_words(left.earliest_finish)}")  # fmt: skip
     output.say(f"Estimated cost: {cost_words(left.prices, left.messages_by_code)}")
+    _look_before(left, how, common)
     _show_ceiling(how["max_cost"], left, left.charged)
     _show_address(how["base_url"] or left.base_url)
     ask(f"Run {left.run_id}: call {people} now?", otherwise=_NOTHING)

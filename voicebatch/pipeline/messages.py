@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from voicebatch.models import Message
 
@@ -45,6 +46,14 @@ class Messages:
         if len(self.kinds) == 1:
             return self.kinds[0].ids(keys)
         return [self._message(key).id for key in keys]
+
+    def recordings(self) -> dict[int, str]:
+        """The tokens of those that are recordings, by code."""
+        tokens = {f"{_OTHER}{place}": kind.audio for place, kind in enumerate(self.kinds) if kind.audio}
+        if not tokens:
+            return {}
+        codes = np.flatnonzero(pc.is_in(self.keys, value_set=pa.array([*tokens], self.keys.type)))
+        return {int(code): tokens[self.keys[int(code)].as_py()] for code in codes}
 
     def _message(self, key: str) -> Message:
         if not key.startswith(_OTHER):

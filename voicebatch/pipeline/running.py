@@ -184,6 +184,7 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         deliveries=sum(deliveries.values(), DeliveryCounts()),
         estimated_cost=_estimated_cost(uncharged),
         listens=run.notify_url is not None,
+        credited=total(amount for amount, _ in ledger.credited(run.id)),
     )
 
 

@@ -66,6 +66,7 @@ def write_manifest(
         "requests": asdict(summary.requests),
         "totals": {
             "cost": None if summary.cost is None else money(summary.cost),
+            "credited": money(summary.credited),
             "currency": summary.currency,
             "messages": sum(line.messages for line in summary.countries),
             "total_seconds": format(summary.total_seconds, "f"),
