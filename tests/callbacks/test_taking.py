@@ -270,6 +270,12 @@ def test_a_fault_of_our_own_ends_neither_the_writer_nor_the_listener(
     assert NUMBER not in caplog.text
 
 
+def test_a_ledger_that_loses_a_receipt_is_not_believed(client: Client) -> None:
+    with serve(secret=SECRET, take=lambda _: [], is_healthy=lambda: True) as listener:
+        for _ in range(2):
+            assert client.post(address(listener.url), json=body(), timeout=SECONDS).status_code == 503
+
+
 def test_a_ledger_that_hangs_holds_nobody_up_for_long(
     client: Client, listening: Callable[..., AbstractContextManager[Listener]], paper: PaperLedger
 ) -> None:

@@ -88,16 +88,16 @@ class Writer:
     def _write(self, group: Sequence[_Waiting]) -> None:
         self._writing_since = time.monotonic()
         try:
-            receipts = self._take([callback for callback, _ in group])
+            kept = list(zip(group, self._take([callback for callback, _ in group]), strict=True))
         except Exception as error:  # noqa: BLE001 # the thread has to outlive whatever it is; nobody is told "kept"
             self._fail(group, error)
             return
         finally:
             self._writing_since = None
         self._recover()
-        for (callback, written), receipt in zip(group, receipts, strict=True):
+        for (callback, written), receipt in kept:
+            self._on_kept(callback, receipt)  # first: whoever is answered finds it counted
             written.set_result(receipt)
-            self._on_kept(callback, receipt)
 
     def _fail(self, group: Sequence[_Waiting], error: Exception) -> None:
         if not self._is_failing:  # said once, not for each of thousands
