@@ -103,7 +103,7 @@ def test_a_callback_says_what_became_of_a_message(ledger: Ledger, make_run: Make
 def test_the_same_callback_again_changes_nothing(ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime) -> None:
     run, claimed = accepted(ledger, make_run, yes, noon)
     one = said(claimed, numbers_of(run)[0], seconds=Decimal(5), campaign_id=ledger.answers(run.id) and "C1")
-    assert [receipt.is_new for receipt in ledger.take_callbacks([one, one])] == [True, True]
+    assert [receipt.is_new for receipt in ledger.take_callbacks([one, one])] == [True, False]
     assert ledger.take_callbacks([one]) == [Receipt(is_new=False)]
     assert [(line.people, line.seconds) for line in ledger.deliveries(run.id)] == [(1, Decimal(5))]
 

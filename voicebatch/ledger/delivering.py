@@ -34,11 +34,17 @@ _MAY_HAVE_CALLED: Final = frozenset({None, Outcome.UNKNOWN, Outcome.ACCEPTED})
 """Of other attempts the provider said that it did nothing: only a message that was delivered says otherwise."""
 
 _ATTEMPTS: Final = (
-    select(attempts, batches.c.run_id, batches.c.numbers, batches.c.opted_out, batches.c.status)
+    select(attempts, batches.c.run_id, batches.c.numbers, batches.c.opted_out)
+    .add_columns(batches.c.status, batches.c.estimate, batches.c.split_from)
     .select_from(attempts.join(batches))
     .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
 )
 _KNOWN: Final = select(callbacks.c.digest).where(callbacks.c.digest.in_(bindparam("digests", expanding=True)))
+_PARTS: Final = select(batches.c.id, batches.c.numbers).where(
+    batches.c.run_id == bindparam("run_id"),
+    batches.c.split_from == bindparam("whole"),
+    batches.c.status != BatchStatus.SPLIT,
+)
 _BATCH: Final = select(batches).where(batches.c.id == bindparam("batch_id")).with_for_update()
 
 
@@ -59,16 +65,16 @@ def take(connection: Connection, said: Sequence[Callback], *, now: datetime) -> 
     known = {found for some in batched(set(digests), _AT_ONCE) for found in _known(connection, some)}
     new = {of_it: one for of_it, one in zip(digests, said, strict=True) if of_it not in known}
     about = _attempts(connection, {one.attempt_id for one in new.values()})
-    unsettled = [attempt for attempt in about.values() if attempt.called_at is None]
-    for run_id in sorted({attempt.run_id for attempt in unsettled}):
+    moving = {one.attempt_id for one in new.values() if _may_move(one, about.get(one.attempt_id))}
+    for run_id in sorted({about[attempt_id].run_id for attempt_id in moving}):
         connection.execute(queue.LOCK_RUN, {"run_id": run_id})
-    if unsettled:  # another listener may have had a callback of it while we waited for the lock
-        about |= _attempts(connection, {attempt.id for attempt in unsettled})
+    if moving:  # others may have changed what is known of them while we waited for the lock
+        about |= _attempts(connection, moving)
     read = {of_it: _read(one, about.get(one.attempt_id)) for of_it, one in new.items()}
     _keep(connection, read, now)
-    _keep_deliveries(connection, read.values())
+    _keep_deliveries(connection, list(read.values()))
     settled = dict(_settle(connection, read.values(), now))
-    return [_receipt(of_it, read, settled) for of_it in digests]
+    return [_receipt(read.pop(of_it, None), settled) for of_it in digests]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,14 @@ def _attempts(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]
     return {row.id: row for row in found}
 
 
+def _may_move(said: Callback, attempt: Row[Any] | None) -> bool:
+    """Whether it may change more than one person's last word: the attempt, its batch or what its run is committed to."""
+    if attempt is None:
+        return False
+    is_open = attempt.called_at is None or attempt.outcome is None or _is_taken_back(attempt)
+    return is_open or said.total is not None
+
+
 def _read(said: Callback, attempt: Row[Any] | None) -> _Read:
     if attempt is None:
         return _Read(callback=said, attempt=None, problem="its request is not in this ledger")
@@ -123,7 +137,7 @@ def _read(said: Callback, attempt: Row[Any] | None) -> _Read:
 
 def _is_taken_back(attempt: Row[Any]) -> bool:
     """Cancelled at the provider's, after it had said yes: what is pending or undelivered says nothing new of it."""
-    return attempt.outcome == Outcome.ACCEPTED and attempt.status == BatchStatus.CANCELLED
+    return bool(attempt.outcome == Outcome.ACCEPTED and attempt.status == BatchStatus.CANCELLED)
 
 
 def _number(said: str, attempt: Row[Any]) -> str | None:
@@ -166,16 +180,32 @@ def _keep(connection: Connection, read: Mapping[str, _Read], now: datetime) -> N
         databases.insert_new(connection, callbacks, lines)
 
 
-def _keep_deliveries(connection: Connection, read: Iterable[_Read]) -> None:
+def _keep_deliveries(connection: Connection, read: Sequence[_Read]) -> None:
     """Of several about one number only the last word: a statement cannot change a row twice."""
     last: dict[tuple[str, str], _Read] = {}
+    parts = _parts(connection, [one.attempt for one in read if one.attempt and one.attempt.status == BatchStatus.SPLIT])
     for one in read:
         if one.attempt is not None and one.number and one.callback.status and one.is_yes:
-            place = (one.attempt.batch_id, one.number)
-            last[place] = max(one, last.get(place, one), key=lambda read: read.rank)
+            batch_id = parts.get((one.attempt.id, one.number), one.attempt.batch_id)
+            last[batch_id, one.number] = max(one, last.get((batch_id, one.number), one), key=lambda read: read.rank)
     if last:
         lines = [_delivery(batch_id, number, one) for (batch_id, number), one in sorted(last.items())]
         databases.insert_or_outrank(connection, deliveries, lines)
+
+
+def _parts(connection: Connection, of: Iterable[Row[Any]]) -> dict[tuple[str, str], str]:
+    """In which part of its batch everybody is whose batch was split since, by attempt and number."""
+    return {
+        (attempt.id, number): part.id
+        for attempt in {attempt.id: attempt for attempt in of}.values()
+        for part in _parts_of(connection, attempt)
+        for number in part.numbers.split(",")
+    }
+
+
+def _parts_of(connection: Connection, attempt: Row[Any]) -> Iterable[Row[Any]]:
+    whole = attempt.split_from or attempt.batch_id
+    return connection.execute(_PARTS, {"run_id": attempt.run_id, "whole": whole})
 
 
 def _delivery(batch_id: str, number: str, one: _Read) -> dict[str, Any]:
@@ -212,8 +242,19 @@ def _settle(connection: Connection, read: Iterable[_Read], now: datetime) -> Ite
             values |= {"called_at": now, "campaign_id": attempt.campaign_id or some[0].callback.campaign_id}
         if values:
             connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt_id, **values})
+        if is_first:
+            _hold_estimate(connection, attempt)
         if is_news:
             yield attempt_id, _accept(connection, attempt, now)
+
+
+def _hold_estimate(connection: Connection, attempt: Row[Any]) -> None:
+    """What a request cost whose answer was lost stays an estimate, also if somebody had settled it as not sent."""
+    is_free = attempt.outcome not in {None, Outcome.ACCEPTED} and attempt.held is None
+    if is_free and attempt.estimate:
+        connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt.id, "held": attempt.estimate})
+        run = connection.execute(queue.LOCK_RUN, {"run_id": attempt.run_id}).one()  # as this transaction has left it
+        queue.commit_cost(connection, run, attempt.estimate)
 
 
 def _counted(attempt: Row[Any], said: Sequence[Callback]) -> dict[str, Any]:
@@ -238,8 +279,8 @@ def _accept(connection: Connection, attempt: Row[Any], now: datetime) -> int:
     return queue.accept_if_called(connection, batch)
 
 
-def _receipt(of_it: str, read: Mapping[str, _Read], settled: dict[str, int]) -> Receipt:
-    one = read.get(of_it)
+def _receipt(one: _Read | None, settled: dict[str, int]) -> Receipt:
+    """Of one that came before, or a moment ago, there is nothing to read any more."""
     if one is None:
         return Receipt(is_new=False)
     return Receipt(is_new=True, problem=one.problem, settled=settled.pop(one.callback.attempt_id, 0))

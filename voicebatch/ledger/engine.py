@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,11 +118,16 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
 
 def insert_or_outrank(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts rows, or puts them in the place of what is there by their key if their ``rank`` is higher."""
-    insert = _kind(connection.engine.url).insert_into(table)
+    connection.execute(_outranking(connection.engine.url.get_backend_name(), table), rows)
+
+
+@lru_cache
+def _outranking(backend: str, table: Table) -> Any:
+    """Built once: that costs more than running it."""
+    insert = _KINDS[backend].insert_into(table)
     theirs, keys = insert.excluded, list(table.primary_key.columns)
     changed = {column.name: theirs[column.name] for column in table.columns if not column.primary_key}
-    outranks = theirs.rank > table.c.rank
-    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed, where=outranks), rows)
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed, where=theirs.rank > table.c.rank)
 
 
 def copy_in(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -155,7 +155,7 @@ def _amount(value: object) -> Decimal:
         raise UnreadableAnswer("the credit is no figure")
     text = str(value).strip().replace(",", ".")
     amount = figure(text)
-    if not amount and text.strip("+-0.") != "":
+    if not any(map(str.isdigit, text)) or (not amount and text.strip("+-0.")):
         raise UnreadableAnswer("the credit is no figure")
     return amount
 

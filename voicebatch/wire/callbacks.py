@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -122,9 +122,9 @@ def _mac(attempt_id: str, secret: bytes) -> str:
 def _time(value: object) -> datetime | None:
     try:
         at = datetime.fromisoformat(text_of(value))
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=TIME_ZONE)).astimezone(UTC)
+    except (ValueError, OverflowError):  # an empty date of some programs is the first day of all
         return None
-    return at if at.tzinfo else at.replace(tzinfo=TIME_ZONE)
 
 
 def _written(at: datetime | None) -> str | None:
