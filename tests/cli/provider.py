@@ -229,6 +229,11 @@ def gives_back(credit: str, currency: str = "EUR") -> Behaviour:
     return cancel
 
 
+def hold_cancel(provider: Provider, _request: Request) -> None:
+    """Takes its time, and its answer is lost."""
+    provider.release.wait(60)
+
+
 def in_turn(*behaviours: Behaviour) -> Behaviour:
     """One after the other, the last one for ever."""
     left = list(behaviours)

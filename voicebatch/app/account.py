@@ -120,7 +120,8 @@ def check_audio_name(name: str) -> None:
     lengths = wire.AUDIO_NAME_LENGTHS
     if len(name) not in lengths:
         raise UsageError(
-            f"The name has {len(name)} characters.", hint=f"A recording's has {lengths[0]} to {lengths[-1]}."
+            f"The name has {len(name)} characters, and a recording's has {lengths[0]} to {lengths[-1]} characters.",
+            hint="Type the same command with another name.",
         )
 
 

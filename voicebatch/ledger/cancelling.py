@@ -18,7 +18,7 @@ from voicebatch.ledger import events, queue
 from voicebatch.ledger.records import Cancellable, Scheduled, Tally
 from voicebatch.ledger.tables import attempts, batches, cancellations, messages
 from voicebatch.models import BatchStatus, CancelOutcome, EventKind, Outcome, Stop, people
-from voicebatch.pricing import money, total
+from voicebatch.pricing import total
 
 _OF_RUN: Final[Select[Any]] = (
     select(
@@ -147,7 +147,7 @@ def record(
         given_back = credit if batch is found[0] else None  # once for the whole campaign
         _write(connection, batch.id, outcome, who=who, now=now, reason=reason, credit=given_back, currency=currency)
     if outcome is CancelOutcome.CANCELLED:
-        _take_back(connection, found, credit, currency, who, now)
+        _take_back(connection, found, who, now)
         _give_back(connection, run, campaign, credit or Decimal(0), currency)
     return outcome, reason
 
@@ -201,21 +201,12 @@ def _write(
         connection.execute(cancellations.insert().values(batch_id=batch_id, **values))
 
 
-def _take_back(
-    connection: Connection,
-    found: Sequence[Row[Any]],
-    credit: Decimal | None,
-    currency: str,
-    who: str,
-    now: datetime,
-) -> None:
-    given_back = "" if credit is None else f"; {money(credit)} {currency} given back".rstrip()
+def _take_back(connection: Connection, found: Sequence[Row[Any]], who: str, now: datetime) -> None:
     for batch in found:
         values = {"status": BatchStatus.CANCELLED, "reason": f"cancelled at the provider's by {who}"}
         connection.execute(queue.SET_BATCH, {"of_batch": batch.id, **values})
-        text = f"{people(batch.size)} who were scheduled are not called{given_back}"
+        text = f"{people(batch.size)} who were scheduled are not called"
         events.tell(connection, batch.run_id, EventKind.CANCELLED, text, who=who, at=now, batch_id=batch.id)
-        given_back = ""
 
 
 def _give_back(connection: Connection, run: Row[Any], campaign: Scheduled, credit: Decimal, currency: str) -> None:
