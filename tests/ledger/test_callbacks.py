@@ -351,6 +351,86 @@ def test_of_a_request_that_the_provider_turned_away_only_a_delivery_counts(
     assert is_settled(ledger, run)
 
 
+def test_what_was_sent_twice_on_a_persons_word_costs_twice(
+    ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime
+) -> None:
+    run, claimed = unknown(ledger, make_run, noon)
+    settle(ledger, run, Verdict.NOT_SENT, noon, requeue=True)
+    ledger.record(claim(ledger, run, noon), yes(2), now=noon)
+    ledger.take_callbacks([said(claimed, numbers_of(run)[0])])
+    assert statuses(ledger, run) == [RowStatus.ACCEPTED] * 2
+    assert committed(ledger, run.id) == Decimal("0.48")
+    assert ledger.request_counts(run.id).accepted == 2
+
+
+def test_what_was_turned_away_after_it_was_called_back_about_still_has_its_estimate(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run = queued(ledger, make_run(2), noon)
+    ledger.set_estimates(run.id, price)
+    claimed = claim(ledger, run, noon)
+    ledger.take_callbacks([said(claimed, numbers_of(run)[0])])
+    ledger.record(claimed, ACCOUNT, now=noon)
+    assert is_settled(ledger, run)
+    assert committed(ledger, run.id) == Decimal("0.24")
+
+
+def test_a_price_that_comes_later_counts_for_what_was_called_back_about(
+    ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime
+) -> None:
+    run = queued(ledger, make_run(2), noon)
+    claimed = lost(ledger, run, noon)
+    settle(ledger, run, Verdict.NOT_SENT, noon, requeue=True)
+    ledger.record(claim(ledger, run, noon), yes(2), now=noon)
+    ledger.take_callbacks([said(claimed, numbers_of(run)[0])])
+    ledger.set_estimates(run.id, price)
+    assert committed(ledger, run.id) == Decimal("0.48")
+
+
+def split_since(ledger: Ledger, make_run: MakeRun, now: datetime) -> tuple[NewRun, Claim]:
+    """A request that a person settled as not sent; it was made again, and split because of a number in it."""
+    run = queued(ledger, make_run(4), now)
+    ledger.set_estimates(run.id, price)
+    claimed = lost(ledger, run, now)
+    settle(ledger, run, Verdict.NOT_SENT, now, requeue=True)
+    ledger.record(claim(ledger, run, now), BAD_NUMBER, now=now, estimate=price)
+    return run, claimed
+
+
+def test_a_request_whose_batch_was_split_since_is_accepted_once_and_held_once(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run, claimed = split_since(ledger, make_run, noon)
+    (receipt,) = ledger.take_callbacks([said(claimed, numbers_of(run)[0])])
+    assert receipt.settled == 4
+    assert is_settled(ledger, run)
+    assert take(ledger, run, noon) is None
+    assert ledger.request_counts(run.id).accepted == 1
+    assert committed(ledger, run.id) == Decimal("0.48")
+    ledger.record(claimed, replace(UNKNOWN, reason="late"), now=noon)
+    assert committed(ledger, run.id) == Decimal("0.48")
+
+
+def test_the_answer_to_a_request_whose_batch_was_split_takes_the_place_of_its_estimate(
+    ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime
+) -> None:
+    run, claimed = split_since(ledger, make_run, noon)
+    ledger.take_callbacks([said(claimed, numbers_of(run)[0])])
+    ledger.record(claimed, yes(4, "0.10"), now=noon)
+    assert committed(ledger, run.id) == Decimal("0.40")
+
+
+def test_what_became_of_a_message_is_told_of_whom_a_split_put_elsewhere(
+    ledger: Ledger, make_run: MakeRun, noon: datetime
+) -> None:
+    run, claimed = split_since(ledger, make_run, noon)
+    first, *others = numbers_of(run)
+    ledger.take_callbacks([said(claimed, first), said(claimed, others[-1], PENDING)])
+    ledger.take_callbacks([said(claimed, others[-1], UNDELIVERED)])
+    assert deliveries(ledger, run) == ["delivered", "", "", "undelivered"]
+    assert sum(line.people for line in ledger.deliveries(run.id)) == 2
+
+
 def test_callbacks_of_several_runs_may_come_at_once(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
     pairs = [unknown(ledger, make_run, noon) for _ in range(3)]
     receipts = ledger.take_callbacks([said(claimed, numbers_of(run)[0]) for run, claimed in pairs])

@@ -113,7 +113,7 @@ def _attempts(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]
 
 
 def _may_move(said: Callback, attempt: Row[Any] | None) -> bool:
-    """Whether it may change more than one person's last word: the attempt, its batch or what its run is committed to."""
+    """Whether it may change more than one person's last word: its attempt, its batch, or what its run costs."""
     if attempt is None:
         return False
     is_open = attempt.called_at is None or attempt.outcome is None or _is_taken_back(attempt)

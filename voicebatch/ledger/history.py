@@ -30,12 +30,8 @@ _ROWS_AT_ONCE = 20_000
 _ITS = tuple(batches.c[name].label(f"its_{name}") for name in ("id", "status", "reason", "campaign_id", "accepted_at"))
 """What a row takes from its batch."""
 _DELIVERY = (deliveries.c.status.label("delivery_status"), deliveries.c.answered)
-_BY_CALLBACK = and_(
-    batches.c.status == BatchStatus.ACCEPTED,
-    attempts.c.called_at.is_not(None),
-    or_(attempts.c.outcome.is_(None), attempts.c.outcome != Outcome.ACCEPTED),
-)
-"""Of an attempt that the provider took, as a callback shows, and whose answer was lost."""
+_BY_CALLBACK = and_(attempts.c.called_at.is_not(None), attempts.c.outcome != Outcome.ACCEPTED)
+"""Of an attempt that the provider took, as a callback shows, and whose answer was lost (null: it may still come)."""
 
 
 def contacts(

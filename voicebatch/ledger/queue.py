@@ -222,7 +222,7 @@ def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) 
     yes = to_them[0]
     is_answer = yes.outcome == Outcome.ACCEPTED
     if not is_answer:
-        _hold_estimate(connection, batch, yes)
+        _tell_called(connection, batch, yes)
     values = {
         "status": BatchStatus.ACCEPTED,
         "settled": None,
@@ -236,12 +236,8 @@ def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) 
     return bring_back(connection, batch, min(one.number if one.batch_id == batch.id else 0 for one in to_them))
 
 
-def _hold_estimate(connection: Connection, batch: Row[Any], yes: Row[Any]) -> None:
-    """What a request cost whose answer was lost stays an estimate; it is told once in the run's story."""
-    if yes.held is None and batch.estimate:
-        connection.execute(SET_ATTEMPT, {"of_attempt": yes.id, "held": batch.estimate})
-        run = connection.execute(LOCK_RUN, {"run_id": batch.run_id}).one()  # as this transaction has left it
-        commit_cost(connection, run, batch.estimate)
+def _tell_called(connection: Connection, batch: Row[Any], yes: Row[Any]) -> None:
+    """Once in the run's story."""
     if batch.status != BatchStatus.ACCEPTED or batch.settled:
         text = f"{people(batch.size)}: {BY_CALLBACK}"
         events.tell(

@@ -69,7 +69,7 @@ def record(
     if attempt.outcome == reply.outcome:
         return 0  # recorded before: that commit worked, and only its confirmation was lost
     ended = _attempt_end(reply, _end_of_slot(attempt, reply, now))
-    ended |= {"held": attempt.held if _keeps_estimate(reply) else None}
+    ended |= {"held": attempt.held if _keeps_estimate(reply, attempt) else None}
     ended |= {"campaign_id": reply.answer.campaign_id if reply.answer else attempt.campaign_id}  # of a callback
     connection.execute(queue.SET_ATTEMPT, {"of_attempt": attempt.id, **ended})
     if reply.answer:
@@ -128,7 +128,7 @@ def _insert_charges(connection: Connection, attempt_id: str, answer: Answer) -> 
 
 def _settle_cost(connection: Connection, run: Row[Any], attempt: Row[Any], reply: Reply) -> None:
     """Puts what an attempt cost in the place of its estimate; if nobody knows, the estimate stays."""
-    if _keeps_estimate(reply):
+    if _keeps_estimate(reply, attempt):
         return
     cost, held = _cost(reply), attempt.held or Decimal(0)
     if cost or held:
@@ -139,8 +139,11 @@ def _settle_cost(connection: Connection, run: Row[Any], attempt: Row[Any], reply
         connection.execute(queue.SET_RUN, {"of_run": run.id, "dearer": dearer})
 
 
-def _keeps_estimate(reply: Reply) -> bool:
-    return reply.outcome is Outcome.UNKNOWN or (reply.answer is not None and _cost(reply) <= 0)
+def _keeps_estimate(reply: Reply, attempt: Row[Any]) -> bool:
+    """As long as the request may have cost something that no answer tells: a callback shows that it did."""
+    if reply.answer is not None:
+        return _cost(reply) <= 0
+    return reply.outcome is Outcome.UNKNOWN or attempt.called_at is not None
 
 
 def _cost(reply: Reply) -> Decimal:

@@ -237,7 +237,8 @@ def set_estimates(connection: Connection, run_id: str, estimate: Callable[[Seque
 
 
 def _is_unknown() -> Any:
-    """An attempt that may have cost what nobody knows yet: the last of a batch that is unknown, or counts as sent."""
-    by_callback = and_(batches.c.status == BatchStatus.ACCEPTED, attempts.c.called_at.is_not(None))
-    may_have_cost = or_(batches.c.status == BatchStatus.UNKNOWN, batches.c.settled == Verdict.SENT, by_callback)
-    return and_(may_have_cost, attempts.c.number == batches.c.attempts, attempts.c.cost.is_(None))
+    """An attempt that may have cost what nobody knows yet: one that was called back about, or the last of a batch that
+    is unknown or was settled as sent."""
+    may_have_cost = or_(batches.c.status == BatchStatus.UNKNOWN, batches.c.settled == Verdict.SENT)
+    is_last = attempts.c.number == batches.c.attempts
+    return and_(or_(attempts.c.called_at.is_not(None), and_(may_have_cost, is_last)), attempts.c.cost.is_(None))
