@@ -35,8 +35,15 @@ def _from_file(environment: Mapping[str, str]) -> str:
         return ""
     try:
         return Path(path).read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"{FILE_VARIABLE} names {path}, which cannot be read: {error}.") from error
+    except OSError as error:
+        why = error.strerror
+    except ValueError:
+        why = "it is not written in UTF-8"
+    # Out here, where no error comes with it that holds what was read; without the path, for that may be the key itself.
+    raise UsageError(
+        f"{FILE_VARIABLE} names a file that cannot be read: {why}.",
+        hint=f"Check the path. If this is the key itself, its place is {VARIABLE}.",
+    )
 
 
 def _from_keyring() -> str:

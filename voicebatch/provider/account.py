@@ -169,6 +169,8 @@ class Account:
             found = read(answered)
         except wire.UnreadableAnswer as error:
             return _Lost(f"{error} (HTTP {answered.status})")
+        except RecursionError:
+            return _Lost(f"the answer is nested without an end (HTTP {answered.status})")
         if isinstance(found, _No) or answered.status == HTTPStatus.OK:
             return found
         return _Lost(f"a yes with HTTP {answered.status}")
@@ -200,7 +202,11 @@ class Account:
 
         def of_answer(answered: Answered) -> _T | _No:
             found = self._connection.without_key(read(answered.text))
-            if isinstance(found, tuple) and len(found) == _CODE_AND_MESSAGE and all(isinstance(one, str) for one in found):
+            if (
+                isinstance(found, tuple)
+                and len(found) == _CODE_AND_MESSAGE
+                and all(isinstance(one, str) for one in found)
+            ):
                 return _No(answered.status, *cast("tuple[str, str]", found))
             return cast("_T", found)
 

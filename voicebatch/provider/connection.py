@@ -56,7 +56,8 @@ class Connection:
     def __init__(self, *, base_url: str, api_key: str, timeout: float, session: requests.Session | None = None) -> None:
         self.base_url: Final = check_base_url(base_url)
         self.timeout: Final = timeout
-        self._key: Final = _spelt(_sendable(api_key)) if len(api_key) >= _SHORTEST_SECRET else None
+        key = check_api_key(api_key)
+        self._key: Final = _spelt(key) if len(key) >= _SHORTEST_SECRET else None
         self._given_session = session
         self._threads = threading.local()
 
@@ -124,6 +125,15 @@ def check_base_url(base_url: str) -> str:
     )
 
 
+def check_api_key(key: str) -> str:
+    """The key, if it can be one. Raises ``UsageError``; of half a character Python's own error would show all of it."""
+    if len(key) > _LONGEST_KEY:
+        raise UsageError(f"The API key has {len(key)} characters, and none is that long.", hint="Is it another file?")
+    if not key.isprintable():  # neither half of a character is, nor a line break
+        raise UsageError("The API key holds a character that cannot be printed.", hint="Copy it once more.")
+    return key
+
+
 def is_loopback(base_url: str) -> bool:
     """Whether what is sent there stays on this machine."""
     host = urlsplit(base_url).hostname or ""
@@ -131,15 +141,6 @@ def is_loopback(base_url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _sendable(key: str) -> str:
-    """Raises ``UsageError`` for what is no key. With half a character in it, Python's own error would show all of it."""
-    if len(key) > _LONGEST_KEY:
-        raise UsageError(f"The API key has {len(key)} characters, and none is that long.", hint="Is it another file?")
-    if any("\ud800" <= character <= "\udfff" for character in key):
-        raise UsageError("The API key holds half a character, which cannot be sent.", hint="Copy it once more.")
-    return key
 
 
 def _spelt(key: str) -> re.Pattern[str]:
@@ -165,6 +166,7 @@ def _ways(character: str) -> Iterator[str]:
 
 
 def _without(key: re.Pattern[str], said: object) -> object:
+    """Into whatever holds texts, however deep."""
     if type(said) is str:  # and no member of an Enum
         return key.sub("***", said)
     if isinstance(said, Mapping):

@@ -127,10 +127,10 @@ class _FinalAnswer(HTTPResponse):
             parse_headers(self.fp)
 
     def begin(self) -> None:
-        """What cannot be read of the header is nothing: urllib3 would log it, with the address, and both hold the key."""
+        """What is no header is nothing: urllib3 would log it with the address, and both may hold the key."""
         super().begin()
         self.headers.defects.clear()
-        self.headers.set_payload(None)
+        self.headers.set_payload("")
 
 
 class _Http(HTTPConnection):
