@@ -14,6 +14,7 @@ from typing import Final
 
 from voicebatch import wire
 from voicebatch.models import Answer, Batch, Charge, RateLimit
+from voicebatch.sending import Post
 
 PRICE: Final = Decimal("0.045")
 Response = tuple[int, dict[str, str], str]
@@ -72,6 +73,8 @@ class Campaign:
 
     id: str
     run_id: str
+    message_id: str
+    notify_url: str | None
     numbers: tuple[str, ...]
     messages: int
     cost: Decimal
@@ -109,8 +112,9 @@ class Provider:
     def __post_init__(self) -> None:
         self._windows = [Window(limit=limit) for limit in self.limits]
 
-    def receive(self, batch: Batch, now: float, clock: datetime, *, calm: bool) -> Response:
+    def receive(self, post: Post, now: float, clock: datetime, *, calm: bool) -> Response:
         """The HTTP answer; ``now`` in seconds, ``clock`` as the provider shows it."""
+        batch = post.batch
         self.arrivals.append(now)
         within = [window.take(now) for window in self._windows]
         headers = {"Date": format_datetime(clock, usegmt=True), **self._rate_headers(now, clock)}
@@ -119,7 +123,7 @@ class Provider:
             return 429, headers, ""
         if not calm and (trouble := self._trouble()):
             if trouble[0] == 500 and self.random.random() < 0.5 and not self._bad_among(batch):
-                self._act(batch)
+                self._act(post)
             return trouble[0], {**headers, **trouble[1]}, ""
         if self.weather.no_credit_from <= now < self.weather.no_credit_until and not calm:
             return 403, headers, wire.write_error("11", "no credit")
@@ -127,7 +131,7 @@ class Provider:
             code = self.weather.bad_numbers[bad]
             named = bad if code == "DESTINATION_INVALID" else "one of them"
             return 400, headers, wire.write_error(code, f"the phone number {named} is not accepted")
-        return 200, headers, wire.write_answer(self._act(batch, calm=calm), lang="fr")
+        return 200, headers, wire.write_answer(self._act(post, calm=calm), lang="fr")
 
     def campaigns_of(self, run_id: str) -> list[Campaign]:
         """What was acted on, of one run."""
@@ -162,7 +166,8 @@ class Provider:
             "X-RateLimit-Reset": str(math.ceil(clock.timestamp() + window.ends - now)),
         }
 
-    def _act(self, batch: Batch, *, calm: bool = True) -> Answer:
+    def _act(self, post: Post, *, calm: bool = True) -> Answer:
+        batch = post.batch
         short = not calm and self.random.random() < self.weather.short_answers
         messages = max(1, len(batch.numbers) - short)
         charges = () if short and self.random.random() < 0.5 else (_charge(messages),)
@@ -179,6 +184,8 @@ class Provider:
             Campaign(
                 id=answer.campaign_id,
                 run_id=batch.run_id,
+                message_id=batch.message.id,
+                notify_url=post.notify_url,
                 numbers=batch.numbers,
                 messages=messages,
                 cost=answer.cost,

@@ -38,9 +38,10 @@ def saturate(ledger: Ledger, limits: tuple[RateLimit, ...], *, requests: int, pr
     world.scene = replace(
         world.scene, limits=limits, runs=[make_run(dice, "run", people, size=1)], weather=SUNNY, crashes=0.0,
         max_cost=None, slowest=slowest, processes=processes, lanes=4, steps_of_clocks=5, reboots=0, terms=0,
-        timeout=30.0,
+        timeout=30.0, habits=None,
     )  # fmt: skip
     world.provider = Provider(limits=limits, weather=SUNNY, random=dice)
+    world.listener = None
     world.patience = 100 * requests
     world.tell()
     return world

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from sqlalchemy import select, update
 
-from tests.simulation.world import Crash
-from voicebatch.ledger import Ledger, queue, recording
+from tests.simulation.callbacks import Crash, Listener
+from voicebatch.ledger import Ledger, delivering, queue, recording
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger.tables import attempts, batches
 from voicebatch.models import BatchStatus, Outcome
@@ -48,7 +50,7 @@ def test_the_worlds_have_everything_in_them(tell: Tell) -> None:
     stories = "\n".join("\n".join(tell(seed).trace) for seed in range(FEW))
     for event in (
         "is killed", "boots", "clock set", "told to stop", "never leaves", "does not", "reset", "unreadable", " 503 ",
-        " 500 ", " 403 ", " 400 ", " 429 ",
+        " 500 ", " 403 ", " 400 ", " 429 ", "callbacks come in", "listener dies", "called back about at last",
     ):  # fmt: skip
         assert event in stories
 
@@ -97,6 +99,55 @@ def _record_outside_the_transaction(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "record", record_in_two)
 
 
+def _queue_what_is_called_back_about(patch: pytest.MonkeyPatch) -> None:
+    """A callback for a request that nobody knows of is a reason to send it."""
+
+    def queue_it(connection: Any, batch: Any, *_: object) -> int:
+        connection.execute(queue.SET_BATCH, {"of_batch": batch.id, "status": BatchStatus.QUEUED})
+        return int(batch.size)
+
+    patch.setattr(queue, "_accept", queue_it)
+
+
+def _let_a_callback_wait_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    """One that came before the answer was lost is forgotten then."""
+    accept = queue.accept_if_called
+
+    def accept_now_or_never(connection: Any, batch: Any, *, ended: bool = False) -> int:
+        return 0 if ended else accept(connection, batch)
+
+    patch.setattr(queue, "accept_if_called", accept_now_or_never)
+
+
+def _believe_a_person_more(patch: pytest.MonkeyPatch) -> None:
+    """What somebody settled stays as it is, whatever is called back."""
+    accept = delivering._accept
+
+    def accept_what_is_unknown(connection: Any, attempt: Any, now: Any) -> int:
+        settled = select(batches.c.settled).where(batches.c.id == attempt.batch_id)
+        return 0 if connection.execute(settled).scalar() else accept(connection, attempt, now)
+
+    patch.setattr(delivering, "_accept", accept_what_is_unknown)
+
+
+def _let_whatever_comes_last_count(patch: pytest.MonkeyPatch) -> None:
+    """Of a number's callbacks the latest to come in is its last word."""
+    serial = itertools.count()
+    patch.setattr(delivering._Read, "rank", property(lambda _: f"{next(serial):050}"))
+
+
+def _call_back_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:
+    """A listener says yes, and then writes; and dies in between."""
+
+    def say_yes_first(self: Listener, some: Any) -> bool:
+        with contextlib.suppress(Crash), self._perhaps_dying():
+            self.ledger.take_callbacks([word.callback for word in some], now=self.ledger.now())
+        self._note(some)
+        return True
+
+    patch.setattr(Listener, "take", say_yes_first)
+
+
 @pytest.mark.parametrize(
     ("break_it", "what_happens"),
     [
@@ -104,6 +155,11 @@ def _record_outside_the_transaction(patch: pytest.MonkeyPatch) -> None:
         (_queue_a_lost_batch_again, "called twice"),
         (_retry_a_read_time_out, "called twice"),
         (_record_outside_the_transaction, "does not end|turns in circles|without its batch|forgotten"),
+        (_queue_what_is_called_back_about, "after a callback|called twice"),
+        (_let_a_callback_wait_for_nothing, "unknown, and called back"),
+        (_believe_a_person_more, "after a callback|cancelled, and called|unknown, and called back"),
+        (_let_whatever_comes_last_count, "not the last word"),
+        (_call_back_before_it_is_kept, "after a callback|and called back|not the last word"),
     ],
 )
 def test_breaking_a_rule_makes_the_worlds_fail(

@@ -1,7 +1,8 @@
 """A small world in which days of sending pass in milliseconds, the same way every time for one seed.
 
 The send loop, the ledger and the reading of answers are the real ones. Simulated are the time, the hosts with their
-clocks, the processes that live and die on them, the network, and a provider that keeps its own list of who was called.
+clocks, the processes that live and die on them, the network, and a provider that keeps its own list of who was called,
+and in some worlds calls back about it.
 Nothing runs at the same time as anything else: events happen in the order of their times.
 """
 
@@ -12,16 +13,20 @@ import itertools
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from tests.simulation.provider import Fate, Provider, Weather
+from tests.ledger.moves import committed
+from tests.simulation.callbacks import Crash, Habits, Listener, Word, stray, words
+from tests.simulation.provider import Campaign, Fate, Provider, Weather
 from voicebatch.errors import VoicebatchError
-from voicebatch.ledger import HostClock, Ledger, NewBatch, NewRow, NewRun, Worker
+from voicebatch.ledger import HostClock, Ledger, NewBatch, NewRow, NewRun, RowLine, Worker
+from voicebatch.ledger.queue import BY_CALLBACK
+from voicebatch.ledger.records import AnswerLine
 from voicebatch.models import (
     Batch,
     Channel,
@@ -41,12 +46,9 @@ BEGIN: Final = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 LIMITER: Final = "voice-sms provider.example"
 PRICE: Final = Decimal("0.045")
 MARGIN: Final = 10.0  # seconds; a request is never on its way for longer than its time-out and this
+TURNED_AWAY: Final = {Outcome.REFUSED, Outcome.THROTTLED, Outcome.ACCOUNT}
 NO_ANSWER: Final = Reply(outcome=Outcome.UNKNOWN, reason="no answer")
 LONGEST: Final = 40 * 86_400.0  # seconds; a world that is still busy then does not end
-
-
-class Crash(BaseException):
-    """The process dies here, in the middle of whatever it does."""
 
 
 @dataclass(kw_only=True)
@@ -66,6 +68,7 @@ class Scene:
     max_cost: Decimal | None
     slowest: float  # seconds
     timeout: float  # seconds
+    habits: Habits | None  # None: nobody asks for callbacks
 
 
 @dataclass(kw_only=True)
@@ -91,12 +94,26 @@ class Process:
     lanes: list[Lane] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a lane of a process has under way."""
+
+    process: Process
+    lane: Lane
+    post: Post
+
+    @property
+    def batch(self) -> Batch:
+        return self.post.batch
+
+
 class World:
     """One simulated story. ``tell`` runs it to its end and checks what has to hold."""
 
     def __init__(self, seed: int, ledger: Ledger) -> None:
         self.random = random.Random(seed)  # noqa: S311 # the same for one seed is what it is for
-        self.scene = make_scene(self.random)
+        habits = Habits.of(random.Random(f"{seed} habits"))  # noqa: S311 # of their own: what is told but for them is the same
+        self.scene = replace(make_scene(self.random), habits=habits)
         self.time = 0.0
         self.trace: list[str] = []
         self.provider = Provider(limits=self.scene.limits, weather=self.scene.weather, random=self.random)
@@ -108,6 +125,8 @@ class World:
         self._serial = itertools.count()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self.ledger = ledger
+        self.listener = self._listener(random.Random(f"{seed} listener"))  # noqa: S311 # the same
+        self._held_back: list[tuple[Campaign, list[tuple[float, Word]]]] = []
         self._boot()
 
     # The story
@@ -127,7 +146,7 @@ class World:
         self._pass_time()
         self._finish()
         self.check()
-        if self._settle():
+        if any([self._settle(), self._release()]):
             self._finish()
             self.check()
         self.check_everybody_was_called()
@@ -221,6 +240,7 @@ class World:
             max_cost=self.scene.max_cost,
             currency="EUR",
             estimate=lambda numbers: PRICE * len(numbers),
+            notify_url=lambda attempt_id: attempt_id if self.listener else None,
             is_gone=lambda other: self._is_gone(host, other),
         )
         process = Process(host=host, worker=worker, sender=sender, run_id=run_id)
@@ -267,7 +287,7 @@ class World:
         if self._unlucky():
             self._kill(process)
         elif isinstance(wish, Post):
-            self._post(process, lane, wish.batch)
+            self._post(Request(process=process, lane=lane, post=wish))
         else:
             self.at(self._seconds_until(wish.until), lambda: self._step(process, lane, None))
 
@@ -290,37 +310,42 @@ class World:
 
     # The network
 
-    def _post(self, process: Process, lane: Lane, batch: Batch) -> None:
+    def _post(self, request: Request) -> None:
+        if self.listener:
+            self.listener.check_claim(request.batch)
         fate = Fate.FAIR if self.calm else self.scene.weather.fate(self.random)
         timeout, slowest = self.scene.timeout, 0.1 if self.calm else self.scene.slowest
         way, answer = (self.random.random() ** 3 * slowest for _ in range(2))
-        self._say(f"{process.worker.pid} posts {batch.id[:8]} x{len(batch.numbers)}: {fate}")
+        pid, batch = request.process.worker.pid, request.batch
+        self._say(f"{pid} posts {batch.id[:8]} x{len(batch.numbers)}: {fate}")
         match fate:
             case Fate.NO_CONNECTION:
-                self._reply(process, lane, way, Reply(outcome=Outcome.NOT_SENT, reason="no connection"))
+                self._reply(request, way, Reply(outcome=Outcome.NOT_SENT, reason="no connection"))
             case Fate.LOST_ON_THE_WAY:
-                self._reply(process, lane, timeout, NO_ANSWER)
+                self._reply(request, timeout, NO_ANSWER)
             case _:
-                self.at(way, lambda: self._arrive(process, lane, batch, fate, timeout - way, answer))
+                self.at(way, lambda: self._arrive(request, fate, timeout - way, answer))
                 if way >= timeout:
-                    self._reply(process, lane, timeout, NO_ANSWER)
+                    self._reply(request, timeout, NO_ANSWER)
 
-    def _arrive(self, process: Process, lane: Lane, batch: Batch, fate: Fate, patience: float, seconds: float) -> None:
-        status, headers, body = self.provider.receive(batch, self.time, self._server_time(), calm=self.calm)
-        self._say(f"the provider answers {batch.id[:8]} with {status} {body[:60]}")
+    def _arrive(self, request: Request, fate: Fate, patience: float, seconds: float) -> None:
+        known = len(self.provider.campaigns)
+        status, headers, body = self.provider.receive(request.post, self.time, self._server_time(), calm=self.calm)
+        self._say(f"the provider answers {request.batch.id[:8]} with {status} {body[:60]}")
+        self._call_back(self.provider.campaigns[known:])
         if patience <= 0:
             return  # nobody waits any more
         if fate is Fate.ANSWER_LOST or seconds > patience:
-            self._reply(process, lane, patience, NO_ANSWER)
+            self._reply(request, patience, NO_ANSWER)
         elif fate is Fate.RESET:
-            self._reply(process, lane, seconds, Reply(outcome=Outcome.UNKNOWN, reason="connection reset"))
+            self._reply(request, seconds, Reply(outcome=Outcome.UNKNOWN, reason="connection reset"))
         else:
             text = "<html>" if fate is Fate.GARBAGE and status == 200 else body
-            self._reply(process, lane, seconds, (status, headers, text))
+            self._reply(request, seconds, (status, headers, text))
 
-    def _reply(
-        self, process: Process, lane: Lane, seconds: float, what: Reply | tuple[int, dict[str, str], str]
-    ) -> None:
+    def _reply(self, request: Request, seconds: float, what: Reply | tuple[int, dict[str, str], str]) -> None:
+        process = request.process
+
         def come() -> None:
             reply = what
             if not isinstance(reply, Reply):
@@ -328,9 +353,48 @@ class World:
                 reply = outcomes.read(status, headers, body, now=self.wall(process.host))
             if self._unlucky():
                 self._kill(process)
-            self._step(process, lane, reply)
+            is_told = process.alive
+            self._step(process, request.lane, reply)
+            if is_told and reply.outcome in TURNED_AWAY:
+                self._call_back_astray(request)
 
         self.at(seconds, come)
+
+    # Callbacks
+
+    def _listener(self, dice: random.Random) -> Listener | None:
+        if self.scene.habits is None:
+            return None
+        return Listener(ledger=self.ledger, habits=self.scene.habits, random=dice, at=self.at, say=self._say)
+
+    def _call_back(self, campaigns: Iterable[Campaign]) -> None:
+        if (listener := self.listener) is None:
+            return
+        for campaign in campaigns:
+            told = list(words(campaign, listener.habits, self._server_time(), listener.random))
+            if listener.random.random() < listener.habits.held_back:
+                self._held_back.append((campaign, told))
+                continue
+            for seconds, word in told:
+                self.at(seconds, partial(listener.hear, word))
+
+    def _call_back_astray(self, request: Request) -> None:
+        listener = self.listener
+        if listener and listener.random.random() < listener.habits.stray:
+            word = stray(str(request.post.notify_url), listener.random.choice(request.batch.numbers), listener.random)
+            self.at(listener.random.random() * listener.habits.latest, partial(listener.hear, word))
+
+    def _release(self) -> bool:
+        """What was held back comes in before anything is sent again, the rest of it later; whether there was any."""
+        held_back, self._held_back = [told for _, told in self._held_back if told], []
+        if not (held_back and self.listener):
+            return False
+        self._say(f"{len(held_back)} requests are called back about at last")
+        while not self.listener.take([told[0][1] for told in held_back]):
+            pass
+        for seconds, word in itertools.chain.from_iterable(told[1:] for told in held_back):
+            self.at(seconds, partial(self.listener.hear, word))
+        return True
 
     def _server_time(self) -> datetime:
         return BEGIN + timedelta(seconds=self.time)
@@ -344,11 +408,15 @@ class World:
         self.provider.check_windows()
         for run in self.scene.runs:
             if run.id in self.run_ids:
-                self._check_rows(run, calls)
-                self._check_charges(run)
+                lines = list(self.ledger.rows(run.id))
+                answers = {answer.batch_id: answer for answer in self.ledger.answers(run.id)}
+                self._check_rows(run, lines, calls)
+                if self.listener:
+                    self._check_callbacks(run, lines, self.listener)
+                self._check_charges(run, lines, answers)
+                self._check_costs(run, lines, answers)
 
-    def _check_rows(self, run: NewRun, calls: Counter[tuple[str, str]]) -> None:
-        lines = list(self.ledger.rows(run.id))
+    def _check_rows(self, run: NewRun, lines: Sequence[RowLine], calls: Counter[tuple[str, str]]) -> None:
         assert len(lines) == run.counts.total, "a row has no status, or two"
         status = Counter(str(line.status) for line in lines)
         assert self.ledger.row_counts(run.id) == RowCounts(total=len(lines), **status)
@@ -366,12 +434,13 @@ class World:
             assert sum(campaign.cost for campaign in mine) <= self.scene.max_cost, "the ceiling was passed"
         assert not self.ledger.is_sending(run.id)
 
-    def _check_charges(self, run: NewRun) -> None:
+    def _check_charges(self, run: NewRun, lines: Sequence[RowLine], by_batch: Mapping[str, AnswerLine]) -> None:
         """What is recorded is what the provider answered; what it answered is recorded or unknown."""
         answered = {campaign.id: campaign for campaign in self.provider.campaigns_of(run.id)}
-        by_batch = {answer.batch_id: answer for answer in self.ledger.answers(run.id)}
-        accepted = {line.campaign_id: line.batch_id for line in self.ledger.rows(run.id) if line.campaign_id}
-        assert accepted.keys() <= answered.keys()
+        lines = [line for line in lines if line.campaign_id]
+        assert {line.campaign_id for line in lines} <= answered.keys()
+        assert {line.reason for line in lines if line.batch_id not in by_batch} <= {BY_CALLBACK}
+        accepted = {str(line.campaign_id): line.batch_id for line in lines if line.batch_id in by_batch}
         for campaign_id, batch_id in accepted.items():
             recorded, said = by_batch[str(batch_id)], answered[campaign_id]
             assert (recorded.cost, recorded.messages) == (said.cost, said.messages)
@@ -379,6 +448,25 @@ class World:
         assert len(by_batch) == len(accepted), "an answer without its batch"
         charged = sum((charge.cost for charge, _ in self.ledger.charges(run.id)), Decimal(0))
         assert charged == sum((answered[one].charged for one in accepted), Decimal(0))
+
+    def _check_costs(self, run: NewRun, lines: Sequence[RowLine], answers: Mapping[str, AnswerLine]) -> None:
+        """What the run is committed to is what was answered, and the estimates of what nobody answered."""
+        known = sum((max(answer.cost, answer.charged) for answer in answers.values()), Decimal(0))
+        may_have_cost = {RowStatus.ACCEPTED, RowStatus.UNKNOWN}
+        estimated = PRICE * sum(line.status in may_have_cost and line.batch_id not in answers for line in lines)
+        assert committed(self.ledger, run.id) == known + estimated, "the costs do not add up"
+        accepted = {line.batch_id for line in lines if line.status is RowStatus.ACCEPTED}
+        assert self.ledger.request_counts(run.id).accepted == len(accepted), "the requests do not add up"
+
+    def _check_callbacks(self, run: NewRun, lines: Sequence[RowLine], listener: Listener) -> None:
+        """Whoever was called back about is known to be called, and its last word is the provider's."""
+        message_id, heard = next(iter(run.batches)).batch.message.id, listener.heard
+        here = {(message_id, str(line.phone)): line for line in lines if line.batch_id}  # not in another run
+        for person, line in here.items():
+            assert person not in listener.called or line.status is RowStatus.ACCEPTED, f"{line.status}, and called back"
+            assert line.delivery == (heard[person].says if person in heard else ""), "not the last word"
+        told = sum(line.people for line in self.ledger.deliveries(run.id))
+        assert told == sum(person in heard and heard[person].callback.number is not None for person in here)
 
     def check_everybody_was_called(self) -> None:
         """After every unknown was settled truly, everybody was called once but those whose number is bad."""
@@ -401,16 +489,22 @@ class World:
             for batch_id, of_batch in sorted(numbers.items()):
                 settled = True
                 sent = any(set(of_batch) <= set(one.numbers) for one in self.provider.campaigns_of(run_id))
+                errs = sent and self._errs(of_batch)
                 self.ledger.resolve(
                     run_id,
-                    Verdict.SENT if sent else Verdict.NOT_SENT,
+                    Verdict.SENT if sent and not errs else Verdict.NOT_SENT,
                     batch_ids=[batch_id],
-                    requeue=not sent,
+                    requeue=errs or not sent,
                     who="operator",
                     why="looked it up",
                     now=self.ledger.now(),
                 )
         return settled
+
+    def _errs(self, numbers: list[str]) -> bool:
+        """A person may be wrong about what is called back about later, before it is sent again."""
+        told = any(set(numbers) <= set(campaign.numbers) and some for campaign, some in self._held_back)
+        return bool(self.listener and told and self.listener.random.random() < 0.5)
 
     def _say(self, text: str) -> None:
         self.trace.append(f"{self.time:10.3f} {text}")
@@ -461,6 +555,7 @@ def make_scene(dice: random.Random) -> Scene:
         max_cost=dice.choice([None, None, None, PRICE * dice.randint(0, 14)]),
         slowest=dice.choice([0.1, 0.1, 1.0, timeout + MARGIN]),
         timeout=timeout,
+        habits=None,
     )
 
 
