@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,18 @@ from voicebatch.batching import Regrouping, regroup
 from voicebatch.ledger import Claim, Ledger, Wait, Worker
 from voicebatch.ledger.events import SILENCE
 from voicebatch.ledger.records import ROW_STATUS
-from voicebatch.models import BatchStatus, Outcome, RateLimit, Reply, RequestCounts, RowStatus, Verdict
+from voicebatch.models import (
+    BatchStatus,
+    Callback,
+    Channel,
+    Delivery,
+    Outcome,
+    RateLimit,
+    Reply,
+    RequestCounts,
+    RowStatus,
+    Verdict,
+)
 
 LIMITS: Final = (RateLimit(requests=4, seconds=10), RateLimit(requests=20, seconds=120))
 NEXT: Final = {
@@ -42,6 +54,7 @@ NOBODY_WAS_CALLED: Final = {Outcome.REFUSED, Outcome.THROTTLED, Outcome.NOT_SENT
 WORKERS: Final = (ME, FAR, FARTHER)
 CEILINGS: Final = (None, None, None, price("1" * 8), price("1" * 16))
 OUTCOMES: Final = (*Outcome, Outcome.ACCEPTED, Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN, Outcome.THROTTLED)
+EXAMPLES: Final = int(os.environ.get("VOICEBATCH_EXAMPLES", "15"))
 _SERIAL: Final = itertools.count()
 
 
@@ -64,6 +77,27 @@ ENDINGS: Final = st.builds(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Saying:
+    """What a callback says of one person of its request or of a stranger; or (``None``) of how many of all."""
+
+    whom: int | str | None  # a place in the request, or the stranger's number
+    status: Delivery | None
+    seconds: int  # how long ago it was so
+    campaign_id: str
+    delivered: int
+
+
+SAYINGS: Final = st.builds(
+    Saying,
+    whom=st.integers(0, 3) | st.sampled_from([None, "+4912345678"]),
+    status=st.sampled_from([*Delivery, None]),
+    seconds=st.integers(0, 3),
+    campaign_id=st.sampled_from(["C1", "C2"]),
+    delivered=st.integers(0, 4),
+)
+
+
 @dataclass(eq=False, kw_only=True)
 class Attempt:
     """A request as the model knows it."""
@@ -73,6 +107,12 @@ class Attempt:
     outcome: Outcome | None = None
     ended_at: datetime | None = None
     settled_as_not_sent: bool = False
+    is_called_back: bool = False  # so that the provider took it
+
+    @property
+    def was_taken(self) -> bool:
+        """By the provider's own word."""
+        return self.outcome is Outcome.ACCEPTED or self.is_called_back
 
     @property
     def cost(self) -> Decimal:
@@ -80,7 +120,7 @@ class Attempt:
         if self.outcome is Outcome.ACCEPTED:
             return UNIT * len(self.claim.batch.numbers)
         may_have_cost = self.outcome in {None, Outcome.UNKNOWN} and not self.settled_as_not_sent
-        return self.held if may_have_cost else Decimal(0)
+        return self.held if may_have_cost or self.was_taken else Decimal(0)
 
     @property
     def counted(self) -> bool:
@@ -109,12 +149,12 @@ class Group:
 
     @property
     def was_called(self) -> bool:
-        yes = any(attempt.outcome is Outcome.ACCEPTED for attempt in self.attempts)
+        yes = any(attempt.was_taken for attempt in self.attempts)
         return yes or (self.part_of is not None and self.part_of.was_called)
 
     def was_in_a_yes(self, number: str) -> bool:
-        """Whether a request with this number was accepted."""
-        own = any(one.outcome is Outcome.ACCEPTED and number in one.claim.batch.numbers for one in self.attempts)
+        """Whether a request with this number was taken."""
+        own = any(one.was_taken and number in one.claim.batch.numbers for one in self.attempts)
         return own or (self.part_of is not None and self.part_of.was_in_a_yes(number))
 
     def is_in(self, other: Group) -> bool:
@@ -146,6 +186,8 @@ class AnySequence(RuleBasedStateMachine):
         self.max_cost: Decimal | None = None
         self.opted_out: set[str] = set()
         self.stopped = False
+        self.called_back: list[Callback] = []
+        self.words: dict[str, tuple[bool, datetime, bool, str]] = {}
 
     # What workers do
 
@@ -225,6 +267,7 @@ class AnySequence(RuleBasedStateMachine):
             if not set(attempt.claim.batch.numbers).isdisjoint(claimed.batch.numbers):
                 settled = attempt.outcome is Outcome.UNKNOWN and attempt.settled_as_not_sent
                 assert settled or attempt.outcome in NOBODY_WAS_CALLED
+                assert not attempt.was_taken
         assert self.opted_out.isdisjoint(claimed.batch.numbers)
 
     @precondition(lambda self: self._waiting())
@@ -309,6 +352,56 @@ class AnySequence(RuleBasedStateMachine):
             estimate = own if whole >= group.estimate else round(group.estimate * own / whole, 6)
             part = Group(numbers=numbers, ordinal=group.ordinal, estimate=estimate, status=status, part_of=group)
             self.groups += [part] if numbers else []
+
+    # What the provider calls back about
+
+    @precondition(lambda self: any(self._attempts()))
+    @rule(data=st.data(), sayings=st.lists(SAYINGS, min_size=1, max_size=3))
+    def call_back(self, data: st.DataObject, sayings: list[Saying]) -> None:
+        """About requests of any time, several together. The first one of each that shows that it was taken settles."""
+        chosen = [(data.draw(st.sampled_from(list(self._attempts()))), saying) for saying in sayings]
+        said = [self._said(attempt, saying) for attempt, saying in chosen]
+        self.called_back += said
+        receipts = self.ledger.take_callbacks(said, now=self.now)
+        assert all(receipt.is_new for receipt in receipts)
+        is_news = [attempt for attempt in dict.fromkeys(attempt for attempt, _ in chosen) if not attempt.was_taken]
+        for (attempt, saying), one in zip(chosen, said, strict=True):
+            self._hear(attempt, saying, one)
+        for attempt in is_news:
+            if attempt.was_taken:
+                self._accept(next(group for group in self.groups if attempt in group.attempts))
+
+    @precondition(lambda self: self.called_back)
+    @rule(data=st.data())
+    def repeat_callbacks(self, data: st.DataObject) -> None:
+        again = data.draw(st.lists(st.sampled_from(self.called_back), min_size=1, max_size=3))
+        assert not any(receipt.is_new for receipt in self.ledger.take_callbacks(again, now=self.now))
+
+    def _said(self, attempt: Attempt, saying: Saying) -> Callback:
+        """No two are alike."""
+        nothing = Callback(
+            attempt_id=attempt.claim.attempt_id,
+            channel=Channel.VOICE_SMS,
+            campaign_id=saying.campaign_id,
+            done_at=self.now - timedelta(seconds=saying.seconds),
+            body=f"body {next(_SERIAL)}",
+        )
+        numbers, whom = attempt.claim.batch.numbers, saying.whom
+        if whom is None:
+            delivered = min(saying.delivered, len(numbers))
+            return replace(nothing, channel=Channel.VOICEMAIL, delivered=delivered, total=len(numbers))
+        number = whom if isinstance(whom, str) else numbers[whom % len(numbers)]
+        return replace(nothing, number=number, status=saying.status)
+
+    def _hear(self, attempt: Attempt, saying: Saying, said: Callback) -> None:
+        """Of what it turned away only a delivery shows that it was not."""
+        is_delivered = said.status is Delivery.DELIVERED or bool(said.delivered)
+        counts_now = attempt.outcome not in NOBODY_WAS_CALLED or is_delivered
+        attempt.is_called_back |= counts_now
+        if counts_now and isinstance(saying.whom, int) and said.status and said.number and said.done_at:
+            is_end = said.status is not Delivery.PENDING
+            word = is_end, said.done_at, said.status is Delivery.DELIVERED, str(said.status)
+            self.words[said.number] = max(word, self.words.get(said.number, word))
 
     def _pass_time(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -406,12 +499,22 @@ class AnySequence(RuleBasedStateMachine):
         assert {status: getattr(counts, status) for status in RowStatus} == {one: found[one] for one in RowStatus}
 
     @invariant()
+    def the_last_word_of_everyone_who_was_called_is_known(self) -> None:
+        told = {number: status for number, (*_, status) in self.words.items()}
+        for line in self.ledger.rows(self.run.id):
+            counts = line.delivery.endswith(f" {Delivery.DELIVERED}") or line.phone not in told
+            if line.status is RowStatus.ACCEPTED and not counts:
+                assert line.delivery == told[str(line.phone)]
+            elif line.status is not RowStatus.ACCEPTED:
+                assert line.delivery == ""
+
+    @invariant()
     def requests_are_counted(self) -> None:
         attempts, status = list(self._attempts()), Counter(group.status for group in self.groups)
         assert self.ledger.request_counts(self.run.id) == RequestCounts(
             planned=len(list(self.run.batches)),
             sent=sum(one.counted for one in attempts),
-            accepted=sum(one.outcome is Outcome.ACCEPTED for one in attempts)
+            accepted=sum(one.outcome is not None and one.was_taken for one in attempts)
             + sum(one.status is BatchStatus.ACCEPTED and one.settled is not None for one in self.groups),
             refused=sum(one.outcome is Outcome.REFUSED for one in attempts),
             unknown=status[BatchStatus.UNKNOWN] + status[BatchStatus.SENDING],
@@ -441,4 +544,4 @@ class AnySequence(RuleBasedStateMachine):
 
 def test_any_sequence_of_operations_keeps_every_promise(ledger: Ledger, make_run: MakeRun, yes: Yes) -> None:
     machine: Any = functools.partial(AnySequence, ledger, make_run, yes)
-    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=25))
+    run_state_machine_as_test(machine, settings=settings(max_examples=EXAMPLES, stateful_step_count=25))
