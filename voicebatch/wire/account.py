@@ -44,11 +44,10 @@ def read_credit(body: bytes | str) -> Credit | tuple[str, str]:
     data = load(body)
     if data.get("success") is False or "credit" not in data:
         return _no(data)
-    currency = text_of(data.get("currency")).strip()
     details = data.get("details")
     return Credit(
         amount=_amount(data["credit"]),
-        currency=_CURRENCIES.get(currency, currency),
+        currency=_currency(data),
         details=details if isinstance(details, dict) else {},
     )
 
@@ -127,7 +126,7 @@ def read_cancellation(body: bytes | str) -> Cancellation | tuple[str, str]:
     return Cancellation(
         campaign_id=text_of(data.get("campaignId")),
         credit=figure(data.get("assignedCredit")),
-        currency=text_of(data.get("currency")),
+        currency=_currency(data),
     )
 
 
@@ -147,6 +146,11 @@ def _no(data: Mapping[str, Any]) -> tuple[str, str]:
     if "code" not in data and data.get("success") is not False:
         raise UnreadableAnswer("the answer says neither yes nor no")
     return text_of(data.get("code")), text_of(data.get("message") or data.get("error"))
+
+
+def _currency(data: Mapping[str, Any]) -> str:
+    said = text_of(data.get("currency")).strip()
+    return _CURRENCIES.get(said, said)
 
 
 def _amount(value: object) -> Decimal:
