@@ -349,7 +349,13 @@ def test_the_manifest_is_json_with_the_plan_the_counts_the_totals_and_the_checks
     assert document["run_id"] == "r1"
     assert document["inputs"] == [{"name": "é.csv"}]
     assert document["rows"]["accepted"] == 2
-    assert document["totals"] == {"cost": "0.1200", "currency": "EUR", "messages": 2, "total_seconds": "6.3"}
+    assert document["totals"] == {
+        "cost": "0.1200",
+        "currency": "EUR",
+        "messages": 2,
+        "total_seconds": "6.3",
+        "credited": "0.0000",
+    }
     assert document["checks"] == checks
 
 

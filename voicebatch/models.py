@@ -320,8 +320,9 @@ class RequestCounts:
 class DeliveryCounts:
     """What became of accepted messages: ``delivered`` + ``undelivered`` + ``pending`` are all of them.
 
-    ``answered`` and ``not_answered`` are among the others, where the provider says so; ``spoken_seconds`` are those
-    that it counts afterwards, over all messages.
+    ``answered`` and ``not_answered`` are among the others, where the provider says so. ``spoken_seconds`` are what it
+    counts afterwards, over all messages; ``announced_seconds`` what its answers had said of those that were delivered
+    (of ``unannounced`` ones the answer was lost).
     """
 
     delivered: int = 0
@@ -330,6 +331,8 @@ class DeliveryCounts:
     answered: int = 0
     not_answered: int = 0
     spoken_seconds: Decimal = Decimal(0)
+    announced_seconds: Decimal = Decimal(0)
+    unannounced: int = 0
 
     def __add__(self, other: DeliveryCounts) -> DeliveryCounts:
         """Of both together."""
@@ -351,8 +354,8 @@ class CountryTotal:
     currency: str
     requests: int
     messages: int
-    unit_cost_min: Decimal
-    unit_cost_max: Decimal
+    unit_cost_min: Decimal | None
+    unit_cost_max: Decimal | None
     cost: Decimal
     total_seconds: Decimal
     deliveries: DeliveryCounts = DeliveryCounts()
@@ -450,8 +453,9 @@ class RunSummary:
     ``findings`` are sentences about what the provider answered and does not add up; nothing of it is corrected.
     ``answered`` counts the requests that ``countries`` are about; ``base_url`` is where the run was begun.
     ``estimated_cost`` is what requests should have cost whose answers were lost, and is in no other figure (``None``:
-    nothing is missing, or it has no price); ``listens`` says that callbacks were asked for. ``credited`` is what the
-    provider gave back for cancelled requests; ``cost`` is what it charged, that included.
+    nothing is missing, or it has no price); ``settled_by_callback`` are the people of such requests. ``listens`` says
+    that callbacks were asked for, ``leaves_at`` when the next of what is scheduled leaves the provider. ``credited`` is
+    what the provider gave back for cancelled requests; ``cost`` is what it charged, that included.
     """
 
     run_id: str
@@ -474,7 +478,9 @@ class RunSummary:
     base_url: str = ""
     deliveries: DeliveryCounts = DeliveryCounts()
     estimated_cost: Decimal | None = None
+    settled_by_callback: int = 0
     listens: bool = False
+    leaves_at: datetime | None = None
     credited: Decimal = Decimal(0)
 
 

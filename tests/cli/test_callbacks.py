@@ -56,7 +56,7 @@ def test_with_answers_lost_on_purpose_nothing_is_unknown_once_the_callbacks_are_
         assert after.json["requests"]["unknown"] == 0
         assert Counter(call.number for call in served.calls) == dict.fromkeys(map(number, range(1, 9)), 1)
         settled = [line for line in lines.values() if line["reason"]]
-        assert {line["reason"] for line in settled} == {"settled by a callback; what it cost is estimated"}
+        assert {line["reason"] for line in settled} == {"settled by a callback: the answer with its cost was lost"}
         assert len(settled) == 5
         assert {line["delivery"].partition(",")[0] for line in lines.values()} <= {"delivered", "undelivered"}
         assert after.json["deliveries"]["pending"] == 0

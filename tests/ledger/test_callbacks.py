@@ -38,7 +38,7 @@ from voicebatch.ledger import Claim, DeliveryLine, Ledger, NewRun, Receipt, Work
 from voicebatch.models import Callback, CancelOutcome, Channel, Delivery, EventKind, Reply, RowStatus, Verdict
 
 DELIVERED, UNDELIVERED, PENDING = Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.PENDING
-SETTLED: Final = "settled by a callback; what it cost is estimated"
+SETTLED: Final = "settled by a callback: the answer with its cost was lost"
 _SERIAL: Final = itertools.count(1)
 
 
@@ -150,7 +150,9 @@ def test_a_national_number_is_found_in_its_request(ledger: Ledger, make_run: Mak
 def test_of_a_voicemail_campaign_the_count_is_known(
     ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime
 ) -> None:
-    run, claimed = accepted(ledger, make_run, yes, noon, size=2)
+    run = queued(ledger, replace(make_run(2), channel=Channel.VOICEMAIL), noon)
+    claimed = claim(ledger, run, noon)
+    ledger.record(claimed, yes(2), now=noon)
     ledger.take_callbacks([counted(claimed, 1, 2)])
     assert deliveries(ledger, run) == ["1 of 2 delivered"] * 2
     ledger.take_callbacks([counted(claimed, 2, 2)])

@@ -58,7 +58,7 @@ def record(
 
 
 def ask(ledger: Ledger, run: NewRun, campaign: Scheduled, now: datetime) -> bool:
-    return ledger.ask_cancellation(run.id, campaign, who=WHO, now=now)
+    return ledger.ask_cancellation(run.id, campaign, who=WHO, now=now) is not None
 
 
 def kept(ledger: Ledger, batch_id: str) -> Any:
@@ -273,3 +273,32 @@ def test_batches_of_one_campaign_are_cancelled_together_with_one_credit(
     record(ledger, run, campaign, CancelOutcome.CANCELLED, noon, credit=Decimal("0.5"), currency="EUR")
     assert ledger.credited(run.id) == [(Decimal("0.5"), "EUR")]
     assert ledger.row_counts(run.id).cancelled == 5
+
+
+# Two at once
+
+
+def test_who_asks_while_another_s_answer_is_awaited_does_not_believe_a_no(
+    ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime, later: Message
+) -> None:
+    run = queued(ledger, make_run(2, message=later), noon)
+    accepted(ledger, run, noon, yes)
+    (one,), (other,) = scheduled(ledger, run, noon), scheduled(ledger, run, noon)
+    assert ledger.ask_cancellation(run.id, one, who="A", now=noon)
+    asked = ledger.ask_cancellation(run.id, other, who="B", now=noon)
+    assert asked is not None
+    assert record(ledger, run, asked, CancelOutcome.TOO_LATE, noon, reason="not allowed")[0] is CancelOutcome.UNKNOWN
+
+
+def test_who_could_not_ask_does_not_forget_that_another_did(
+    ledger: Ledger, make_run: MakeRun, yes: Yes, noon: datetime, later: Message
+) -> None:
+    run = queued(ledger, make_run(2, message=later), noon)
+    accepted(ledger, run, noon, yes)
+    (one,), (other,) = scheduled(ledger, run, noon), scheduled(ledger, run, noon)
+    assert ledger.ask_cancellation(run.id, one, who="A", now=noon)
+    asked = ledger.ask_cancellation(run.id, other, who="B", now=noon)
+    assert asked is not None
+    record(ledger, run, asked, None, noon)
+    (again,) = scheduled(ledger, run, noon)
+    assert again.was_lost

@@ -70,6 +70,7 @@ def test_what_is_older_than_a_day_is_forgotten(ledger: Ledger, noon: datetime) -
     with databases.transaction(ledger._engine, write=False) as connection:
         assert connection.execute(select(func.count()).select_from(lookups)).scalar_one() == 1
 
+
 def test_no_two_take_the_last_slot(ledger: Ledger, noon: datetime) -> None:
     with ThreadPoolExecutor(8) as pool:
         slots = list(pool.map(lambda _: begin(ledger, noon), range(8)))

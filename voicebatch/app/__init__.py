@@ -822,7 +822,13 @@ def _notify_url(url: str | None) -> str | None:
     if url is None:
         return None
     with contextlib.suppress(ValueError):  # brackets around what is no address
-        if urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname:
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.fragment:
+            raise UsageError(
+                "--notify-url may hold no user, password or #fragment: it is shown in the reports.",
+                hint="Each request's address has a code of its own, which nobody else can make.",
+            )
+        if parts.scheme in {"http", "https"} and parts.hostname:
             return url
     raise UsageError(f"--notify-url {url!r} is no web address.", hint="Write it like https://example.com/calls")
 

@@ -248,7 +248,7 @@ def _compared(left: Credit, to_send: Plan | Outlook) -> _Finding:
     estimate, currency = prices.estimate(messages), prices.currency or "EUR"
     have = f"The credit of {money(left.amount)} {left.currency}".rstrip()
     if estimate is None:
-        missing = ", ".join(prices.missing(messages))
+        missing = ", +".join(prices.missing(messages))
         words = f"{have} cannot be compared with the cost: no price is known for +{missing} (--price-table)."
         return _Finding(words, is_note=left.amount > 0)
     cost = f"the estimated {money(estimate)} {currency}"
@@ -420,8 +420,9 @@ def _cancel_each(
 ) -> VoicebatchError | None:
     """Adds to ``lines``; returns why it stopped before the last one, if so."""
     lost = 0
-    for campaign in scheduled:
-        if not book.ask_cancellation(run_id, campaign, who=who, now=desk.clock.now()):
+    for one in scheduled:
+        campaign = book.ask_cancellation(run_id, one, who=who, now=desk.clock.now())
+        if campaign is None:
             continue  # somebody else has taken it back meanwhile
         try:
             reply = desk.patiently(partial(desk.account.cancel, campaign.campaign_id), _PATIENCE_TO_CANCEL)

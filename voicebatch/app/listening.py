@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from voicebatch.callbacks import Listener, Result
     from voicebatch.ledger import Ledger
 
+_LOG: Final = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -33,6 +35,8 @@ def listen(
     """
     with opened(ledger or default_ledger(sandbox=sandbox)) as book, listening(book, host=host, port=port) as listener:
         on_ready(listener, str(book))
+        if not book.all_runs():
+            _LOG.warning("This ledger has no run yet. Callbacks about another ledger's requests are refused here.")
         while not stop.wait(_LOOK_SECONDS):
             if not listener.is_alive:
                 raise VoicebatchError("The listener ended by itself.", hint="Start it again, with -v.")

@@ -67,7 +67,7 @@ def serve(
     application = Application(
         secret=secret,
         write=writer.write,
-        is_healthy=Health(lambda: not writer.is_stuck and is_healthy()),
+        is_healthy=Health(lambda: not (writer.is_stuck or writer.is_failing) and is_healthy()),
         metrics=metrics,
         body_bytes=limits.body_bytes,
     )
@@ -81,7 +81,9 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise UsageError(f"The listener cannot be on {host}:{port}: {error}.", hint="Take another --port.") from None
+        raise UsageError(
+            f"The listener cannot be on {host}:{port}: {error}.", hint="Take another --port, or --host."
+        ) from None
 
 
 def _url(host: str, listening: socket.socket) -> str:

@@ -68,6 +68,7 @@ class Application:
         self._is_healthy = is_healthy
         self._metrics = metrics
         self._body_bytes = body_bytes
+        self._has_said = False
         self._pages = {"/healthz": self._health, "/metrics": self._figures}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -89,7 +90,14 @@ class Application:
         if channel and attempt_id:
             return self._take(channel, attempt_id, environ)
         self._metrics.count(channel, Result.REFUSED)
+        self._say_once()
         return _FORBIDDEN if channel else _NO_METHOD
+
+    def _say_once(self) -> None:
+        """It may be anybody's; but if it is the provider's, a ledger is confused with another."""
+        if not self._has_said:
+            self._has_said = True
+            _LOG.warning("A request without a right code was refused. Is this the ledger that the run was sent from?")
 
     def _take(self, channel: Channel, attempt_id: str, environ: Environ) -> _Answer:
         began = time.perf_counter()

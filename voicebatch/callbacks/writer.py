@@ -68,6 +68,11 @@ class Writer:
         since = self._writing_since
         return since is not None and time.monotonic() - since > self._limits.wait_seconds
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the ledger did not take the last group: it may be read, and its disk is full."""
+        return self._is_failing
+
     def waiting(self) -> int:
         """How many wait for the next transaction."""
         return self._queue.qsize()

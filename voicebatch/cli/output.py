@@ -117,7 +117,9 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "earliest_finish": summary.earliest_finish and summary.earliest_finish.isoformat(timespec="seconds"),
         "countries": [_country_json(line) for line in summary.countries],
         "deliveries": _deliveries_json(summary.deliveries),
+        **({"settled_by_callback": summary.settled_by_callback} if summary.settled_by_callback else {}),
         **({} if summary.estimated_cost is None else {"estimated_cost": money(summary.estimated_cost)}),
+        **({"leaves_at": summary.leaves_at.isoformat(timespec="seconds")} if summary.leaves_at else {}),
         "report_dir": summary.report_dir,
         "ledger": summary.ledger,
         **({"findings": list(summary.findings)} if summary.findings else {}),
@@ -136,6 +138,9 @@ def print_summary(summary: RunSummary, common: Common) -> None:
     echo(f"Run {summary.run_id}: {summary.status}. {counted(summary.rows.total, 'row')}: {', '.join(rows)}.")
     if summary.credited:
         echo(f"Given back for cancelled requests: {money(summary.credited)} {summary.currency}, of the cost above.")
+    if summary.leaves_at:
+        cancel = common.typeable(f"voicebatch cancel {summary.run_id}")
+        echo(f"Scheduled: it leaves at {local(summary.leaves_at)}. Until then it can be taken back: {cancel}")
     for line in _deliveries(summary):
         echo(line)
     if is_elsewhere(summary.base_url):
@@ -190,7 +195,15 @@ def runs_table(summaries: Sequence[RunSummary]) -> Table:
         cost = f"{money(run.cost or Decimal(0))} {run.currency}"
         begun = run.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
         kind = "rehearsal" if run.sandbox else ""
-        lines.add_row(run.run_id, begun, run.status, *(str(count) for count in counts), cost, kind)
+        back = f"{money(run.credited)} given back" if run.credited else ""
+        lines.add_row(
+            run.run_id,
+            begun,
+            run.status,
+            *(str(count) for count in counts),
+            cost,
+            ", ".join(filter(None, (kind, back))),
+        )
     return lines
 
 
@@ -234,7 +247,8 @@ def _country_json(line: CountryTotal) -> dict[str, Any]:
 
 
 def _deliveries_json(counts: DeliveryCounts) -> dict[str, Any]:
-    return asdict(counts) | {"spoken_seconds": float(counts.spoken_seconds)}
+    seconds = {name: float(getattr(counts, name)) for name in ("spoken_seconds", "announced_seconds")}
+    return asdict(counts) | seconds
 
 
 def _deliveries(summary: RunSummary) -> Iterator[str]:
@@ -245,7 +259,8 @@ def _deliveries(summary: RunSummary) -> Iterator[str]:
     said = f"; {counts.answered} answered, {counts.not_answered} did not" * bool(counts.answered + counts.not_answered)
     yield f"Callbacks: {counts.delivered} delivered, {counts.undelivered} undelivered, {counts.pending} pending{said}."
     if counts.spoken_seconds:
-        yield f"Really spoken: {_clock(counts.spoken_seconds)} of {_clock(summary.total_seconds)} announced."
+        whose = f" for the {counts.delivered - counts.unannounced} whose answer is known" * bool(counts.unannounced)
+        yield f"Really spoken: {_clock(counts.spoken_seconds)} (announced: {_clock(counts.announced_seconds)}{whose})."
 
 
 def counted(count: int, thing: str) -> str:

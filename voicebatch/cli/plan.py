@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from voicebatch import wire
 from voicebatch.cli import options
 from voicebatch.errors import InputError
 
@@ -28,7 +29,8 @@ PLAN = (*CONTENT, "extra_lang", "suppress", "max_invalid", "repeat_window", "lim
         "notify_email", "sender",
         "price_table", "rate", "base_url", "sandbox", "out", "ledger")  # fmt: skip
 
-_LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .-]?\d){6,}")
+_DATE: Final = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"
+_LONG_NUMBER: Final = re.compile(rf"({_DATE})|\+?\d(?:[ .-]?\d){{6,}}")
 
 
 @click.command
@@ -177,6 +179,10 @@ def print_plan(made: Plan, *, on_stderr: bool = False) -> None:
     )
     echo(f"First message: {first_message(made)}")
     echo(f"{output.counted(summary.requests.planned, 'request')}, all out by {finish_words(summary.earliest_finish)}")
+    if made.message.schedule:
+        leaves = made.message.schedule.astimezone(wire.TIME_ZONE)
+        cancel = f"voicebatch cancel {made.run_id}"
+        echo(f"The provider holds them until {leaves:%Y-%m-%d %H:%M} in Paris. Until then: {cancel}")
     echo(f"Estimated cost: {cost_words(made.prices, made.messages_by_code)}")
     echo(f"Run {summary.run_id}. Files: {summary.report_dir}")
 
@@ -203,4 +209,4 @@ def first_message(made: Plan) -> str:
     """What the first person hears; long numbers are left out, because what is printed may end up in a log."""
     message = next(made.batches()).message
     text = f"the recording {message.audio}" if message.audio else f"“{message.text}” ({message.lang})"
-    return _LONG_NUMBER.sub("…", text)
+    return _LONG_NUMBER.sub(lambda found: found[1] or "…", text)

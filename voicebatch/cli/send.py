@@ -217,7 +217,7 @@ def _warn_of_another_plan(run: Run, how: dict[str, Any]) -> None:
 
     asked = {
         "batch_size": how["batch_size"],
-        "notify_url": how["notify_url"],
+        **{name: how[name] for name in ("notify_url", "notify_email", "sender")},
         "repeat_window": str(parse_duration(how["repeat_window"])),
         "max_invalid": str(parse_max_invalid(how["max_invalid"])),
     }

@@ -111,13 +111,17 @@ def cancel_queued(connection: Connection, run_id: str, *, who: str, now: datetim
     return taken
 
 
-def ask(connection: Connection, run_id: str, campaign: Scheduled, *, who: str, now: datetime) -> bool:
+def ask(connection: Connection, run_id: str, campaign: Scheduled, *, who: str, now: datetime) -> Scheduled | None:
     """See ``Ledger.ask_cancellation``."""
     connection.execute(queue.LOCK_RUN, {"run_id": run_id})
     found = _still_accepted(connection, campaign)
+    if not found:
+        return None
+    asked = select(cancellations.c.outcome).where(cancellations.c.batch_id.in_(campaign.batch_ids))
+    was_lost = CancelOutcome.UNKNOWN in connection.execute(asked).scalars().all()  # others may ask at the same time
     for batch in found:
         _write(connection, batch.id, CancelOutcome.UNKNOWN, who=who, now=now, reason="its answer was lost")
-    return bool(found)
+    return campaign._replace(was_lost=was_lost)
 
 
 def record(

@@ -21,13 +21,15 @@ from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events, queue
 from voicebatch.ledger.enqueueing import batched
 from voicebatch.ledger.records import Receipt
-from voicebatch.ledger.tables import attempts, batches, callbacks, deliveries, secrets
-from voicebatch.models import BatchStatus, Callback, Delivery, EventKind, Outcome, digest
+from voicebatch.ledger.tables import attempts, batches, callbacks, deliveries, runs, secrets
+from voicebatch.models import BatchStatus, Callback, Channel, Delivery, EventKind, Outcome, digest
 
 _OWNER: Final = "callbacks"
 _SECRET_BYTES: Final = 32
 _AT_ONCE: Final = 500  # values in one statement
 _NATIONAL_DIGITS: Final = 9  # of a French number, wherever in the world it is
+_OVERSEAS: Final = ("+262", "+508", "+590", "+594", "+596")  # dialled like a French one from there, and in callbacks
+_LONG_AGO: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LONGEST_CALL: Final = Decimal(86_400)  # seconds; more is a slip of somebody's unit
 
 _MAY_HAVE_CALLED: Final = frozenset({None, Outcome.UNKNOWN, Outcome.ACCEPTED})
@@ -35,8 +37,8 @@ _MAY_HAVE_CALLED: Final = frozenset({None, Outcome.UNKNOWN, Outcome.ACCEPTED})
 
 _ATTEMPTS: Final = (
     select(attempts, batches.c.run_id, batches.c.numbers, batches.c.opted_out)
-    .add_columns(batches.c.status, batches.c.estimate, batches.c.split_from)
-    .select_from(attempts.join(batches))
+    .add_columns(batches.c.status, batches.c.estimate, batches.c.split_from, runs.c.channel)
+    .select_from(attempts.join(batches).join(runs))
     .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
 )
 _KNOWN: Final = select(callbacks.c.digest).where(callbacks.c.digest.in_(bindparam("digests", expanding=True)))
@@ -79,23 +81,27 @@ def take(connection: Connection, said: Sequence[Callback], *, now: datetime) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """A new callback beside its attempt (``None``: not in this ledger): whose it is, and what is odd about it."""
+    """A new callback beside its attempt (``None``: not in this ledger): whose it is, and what is odd about it.
+
+    ``is_yes``: it shows that the provider took the request; ``counts``: what it says of deliveries is believed.
+    """
 
     callback: Callback
     attempt: Row[Any] | None
     number: str | None = None
     problem: str | None = None
     is_yes: bool = False
+    counts: bool = False
 
     @property
     def rank(self) -> str:
         """Digits alone, which every database sorts alike. What is at its end counts more, then what is later."""
         said = self.callback
-        at = said.done_at or said.sent_at
+        at = (said.done_at or said.sent_at or _LONG_AGO).astimezone(UTC)
         end = said.status in {Delivery.DELIVERED, Delivery.UNDELIVERED}
         places = (
             f"{end:d}",
-            at.astimezone(UTC).strftime("%Y%m%d%H%M%S") if at else "0" * 14,
+            f"{at.year:04d}{at:%m%d%H%M%S}",  # %Y does not pad
             f"{said.status is Delivery.DELIVERED:d}",
             "0" if said.answered is None else f"{1 + said.answered:d}",
             f"{_milliseconds(said.seconds) or 0:09d}",
@@ -125,13 +131,14 @@ def _read(said: Callback, attempt: Row[Any] | None) -> _Read:
         return _Read(callback=said, attempt=None, problem="its request is not in this ledger")
     may_have_called = attempt.outcome in _MAY_HAVE_CALLED and not _is_taken_back(attempt)
     is_yes = may_have_called or said.status is Delivery.DELIVERED or bool(said.delivered)
-    number = said.number and _number(said.number, attempt)
+    number = _number(said.number, attempt) if said.number else None
     return _Read(
         callback=said,
         attempt=attempt,
         number=number,
         problem=_problem(said, attempt, number, is_yes=is_yes),
         is_yes=is_yes,
+        counts=is_yes and said.channel == attempt.channel and (bool(number and said.status) or _adds_up(said, attempt)),
     )
 
 
@@ -145,16 +152,28 @@ def _number(said: str, attempt: Row[Any]) -> str | None:
     numbers = {*attempt.numbers.split(","), *(attempt.opted_out or {})}
     if said in numbers:
         return said
-    alike = [number for number in numbers if number[-_NATIONAL_DIGITS:] == said[-_NATIONAL_DIGITS:]]
-    return alike[0] if len(alike) == 1 and said.startswith("+33") else None
+    overseas = [f"{code}{said[-_NATIONAL_DIGITS:]}" for code in _OVERSEAS if said.startswith("+33")]
+    alike = numbers.intersection(overseas)
+    return alike.pop() if len(alike) == 1 else None
+
+
+def _adds_up(said: Callback, attempt: Row[Any]) -> bool:
+    """Whether a campaign's count can be of the request's people."""
+    everyone = len({*attempt.numbers.split(","), *(attempt.opted_out or {})})
+    return said.total is not None and 0 <= (said.delivered or 0) <= said.total and 0 < said.total <= everyone
 
 
 def _problem(said: Callback, attempt: Row[Any], number: str | None, *, is_yes: bool) -> str | None:
     if not is_yes:
         return "its request was cancelled" if _is_taken_back(attempt) else "its request was not accepted"
-    if said.number is not None and number is None:
-        return "its number is not in the request"
-    if said.number is not None and said.status is None:
+    if said.channel != attempt.channel:
+        return "it is of another channel than its request"
+    if said.channel == Channel.VOICEMAIL:
+        if not _adds_up(said, attempt):
+            return "its count is not one of the people in the request"
+    elif number is None:
+        return "its number is not in the request" if said.number else "it names no number"
+    elif said.status is None:
         return "its status is none of the documented ones"
     if attempt.campaign_id and attempt.campaign_id != said.campaign_id:
         return "it names another campaign than the answer (and counts all the same)"
@@ -185,7 +204,7 @@ def _keep_deliveries(connection: Connection, read: Sequence[_Read]) -> None:
     last: dict[tuple[str, str], _Read] = {}
     parts = _parts(connection, [one.attempt for one in read if one.attempt and one.attempt.status == BatchStatus.SPLIT])
     for one in read:
-        if one.attempt is not None and one.number and one.callback.status and one.is_yes:
+        if one.attempt is not None and one.number and one.counts:
             batch_id = parts.get((one.attempt.id, one.number), one.attempt.batch_id)
             last[batch_id, one.number] = max(one, last.get((batch_id, one.number), one), key=lambda read: read.rank)
     if last:
@@ -235,7 +254,7 @@ def _settle(connection: Connection, read: Iterable[_Read], now: datetime) -> Ite
     for attempt_id, some in sorted(of_attempts.items()):
         attempt = some[0].attempt
         assert attempt is not None  # noqa: S101 # for the type checker: see above
-        values = _counted(attempt, [one.callback for one in some])
+        values = _counted(attempt, [one.callback for one in some if one.counts])
         is_first = attempt.called_at is None
         is_news = is_first or _is_taken_back(attempt)
         if is_first:

@@ -164,13 +164,51 @@ def _delivery_line(found: Row[Any]) -> DeliveryLine:
 def run_counts(connection: Connection, run_id: str) -> dict[str, tuple[int, int]]:
     """See ``Ledger.campaign_counts``."""
     query = (
-        select(attempts.c.batch_id, attempts.c.delivered, attempts.c.delivered_of)
+        select(attempts.c.batch_id, attempts.c.delivered, attempts.c.delivered_of, batches.c.status)
         .select_from(attempts.join(batches))
-        .where(batches.c.run_id == run_id, batches.c.status == BatchStatus.ACCEPTED)
+        .where(batches.c.run_id == run_id, batches.c.status.in_((BatchStatus.ACCEPTED, BatchStatus.SPLIT)))
         .where(attempts.c.delivered_of.is_not(None))
         .order_by(attempts.c.number)
     )
-    return {found.batch_id: (found.delivered, found.delivered_of) for found in connection.execute(query)}
+    counts: dict[str, tuple[int, int]] = {}
+    for found in connection.execute(query).all():
+        if found.status == BatchStatus.ACCEPTED:
+            counts[found.batch_id] = (found.delivered, found.delivered_of)
+        elif found.delivered == found.delivered_of:  # else nobody knows in which of its parts they are
+            counts |= {part_id: (size, size) for part_id, size in _accepted_parts(connection, run_id, found.batch_id)}
+    return counts
+
+
+def _accepted_parts(connection: Connection, run_id: str, whole: str) -> Sequence[Any]:
+    query = select(batches.c.id, batches.c.size).where(
+        batches.c.run_id == run_id, batches.c.split_from == whole, batches.c.status == BatchStatus.ACCEPTED
+    )
+    return connection.execute(query).all()
+
+
+def accepted_sizes(connection: Connection, run_id: str) -> dict[str, int]:
+    """See ``Ledger.accepted_sizes``."""
+    accepted = (batches.c.run_id == run_id, batches.c.status == BatchStatus.ACCEPTED, batches.c.size > 0)
+    query = select(batches.c.id, batches.c.size).where(*accepted).order_by(batches.c.ordinal, batches.c.id)
+    return {str(batch_id): int(size) for batch_id, size in connection.execute(query)}
+
+
+def numbers_of(connection: Connection, batch_ids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """See ``Ledger.numbers_of``."""
+    for some in batched(batch_ids, 500):
+        query = select(batches.c.id, batches.c.numbers).where(batches.c.id.in_(some))
+        for batch_id, numbers in connection.execute(query):
+            yield batch_id, numbers.split(",")
+
+
+def leaves_at(connection: Connection, run_id: str, *, now: datetime) -> datetime | None:
+    """See ``Ledger.leaves_at``."""
+    query = select(func.min(messages.c.schedule)).select_from(batches.join(messages))
+    at_the_provider = batches.c.status.in_((BatchStatus.ACCEPTED, BatchStatus.UNKNOWN))
+    found: datetime | None = connection.execute(
+        query.where(batches.c.run_id == run_id, at_the_provider, messages.c.schedule > now)
+    ).scalar()
+    return found
 
 
 def recordings(connection: Connection, run_id: str) -> set[str]:

@@ -40,7 +40,7 @@ from voicebatch.pacing import Usage
 from voicebatch.pricing import times, total
 
 _POLL_SECONDS: Final = 1.0
-BY_CALLBACK: Final = "settled by a callback; what it cost is estimated"
+BY_CALLBACK: Final = "settled by a callback: the answer with its cost was lost"
 CALLBACK: Final = "callback"
 """Who settled a batch, beside workers and persons."""
 _LOST: Final = "the process that sent it ended before it had an answer"
@@ -210,7 +210,12 @@ def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = F
     if not yeses:
         return 0
     meant = connection.execute(_SPLIT_THERE, place).all() if batch.status == BatchStatus.SPLIT else [batch]
-    return sum(_accept(connection, one, yeses) for one in meant if ended or one.status in _MAY_BE_CALLED or one.settled)
+    return sum(_accept(connection, one, yeses) for one in meant if ended or _may_be_accepted(one))
+
+
+def _may_be_accepted(batch: Row[Any]) -> bool:
+    """Also one that counts as accepted without the provider's answer, which may have come now."""
+    return batch.status in _MAY_BE_CALLED or bool(batch.settled) or batch.reason == BY_CALLBACK
 
 
 def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) -> int:

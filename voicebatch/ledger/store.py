@@ -331,8 +331,11 @@ class Ledger:
         with self._write() as connection:
             return cancelling.cancel_queued(connection, run_id, who=who, now=now)
 
-    def ask_cancellation(self, run_id: str, campaign: Scheduled, *, who: str, now: datetime) -> bool:
-        """Notes that the provider is about to be asked. False when there is nothing to ask for any more."""
+    def ask_cancellation(self, run_id: str, campaign: Scheduled, *, who: str, now: datetime) -> Scheduled | None:
+        """Notes that the provider is about to be asked. ``None`` when there is nothing to ask for any more.
+
+        What is returned is to be recorded: it knows whether another answer was lost, or is still awaited by somebody.
+        """
         with self._write() as connection:
             return cancelling.ask(connection, run_id, campaign, who=who, now=now)
 
@@ -427,6 +430,21 @@ class Ledger:
         """Of each voicemail batch that was called back about: how many messages were delivered, of how many."""
         with self._read() as connection:
             return history.run_counts(connection, run_id)
+
+    def accepted_sizes(self, run_id: str) -> dict[str, int]:
+        """How many people each accepted batch has."""
+        with self._read() as connection:
+            return history.accepted_sizes(connection, run_id)
+
+    def numbers_of(self, batch_ids: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+        """The numbers (E.164) of these batches."""
+        with self._read() as connection:
+            yield from history.numbers_of(connection, batch_ids)
+
+    def leaves_at(self, run_id: str, *, now: datetime) -> datetime | None:
+        """When the next request leaves that the provider, perhaps, has for later; ``None``: nothing is scheduled."""
+        with self._read() as connection:
+            return history.leaves_at(connection, run_id, now=now)
 
     def recordings(self, run_id: str) -> set[str]:
         """The tokens of the recordings that the run plays."""

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from voicebatch import phones
-from voicebatch.errors import AccountError, GuardError, RefusedError, UnknownError, UsageError, VoicebatchError
+from voicebatch.errors import (
+    AccountError,
+    GuardError,
+    InputError,
+    RefusedError,
+    UnknownError,
+    UsageError,
+    VoicebatchError,
+)
 from voicebatch.ledger import AnswerLine, RowLine, Run, Uncharged
 from voicebatch.models import (
     DeliveryCounts,
@@ -44,6 +52,10 @@ if TYPE_CHECKING:
     from voicebatch.ledger import Ledger
 
 _LOG: Final = logging.getLogger(__name__)
+_WAIT_FOR_CALLBACKS: Final = (
+    "Callbacks may settle it by themselves: keep `voicebatch listen` running, and look again after a while: "
+    "voicebatch report {}\nIf none comes: "
+)
 _STOPS: Final = {"account": AccountError, "guard": GuardError}
 
 
@@ -156,8 +168,8 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
     """The run in figures as the ledger has them now."""
     rows, requests = ledger.row_counts(run.id), ledger.request_counts(run.id)
     stop = ledger.find(run.id).stop
-    charges, uncharged = ledger.charge_lines(run.id), ledger.uncharged(run.id)
-    deliveries = by_country(ledger, run.id, charges, uncharged)
+    charges, uncharged = ledger.charge_lines(run.id), _priced(ledger.uncharged(run.id), run, ledger)
+    deliveries = by_country(ledger, run.id, charges)
     countries = country_totals(
         ((place_of(line), line.charge) for line in charges), deliveries, name_of=phones.country_name
     )
@@ -183,9 +195,19 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         base_url=run.base_url,
         deliveries=sum(deliveries.values(), DeliveryCounts()),
         estimated_cost=_estimated_cost(uncharged),
+        settled_by_callback=sum(len(one.numbers) for one in uncharged if one.by_callback),
+        leaves_at=ledger.leaves_at(run.id, now=now),
         listens=run.notify_url is not None,
         credited=total(amount for amount, _ in ledger.credited(run.id)),
     )
+
+
+def _priced(uncharged: Sequence[Uncharged], run: Run, ledger: Ledger) -> list[Uncharged]:
+    """What had no price when it was planned may have one since, from the answers to other requests."""
+    if all(one.estimate is not None for one in uncharged):
+        return list(uncharged)
+    prices = ledger.unit_costs(sandbox=run.sandbox)
+    return [one._replace(estimate=one.estimate or estimate_batch(prices, one.numbers)) for one in uncharged]
 
 
 def _without_cost(uncharged: Sequence[Uncharged]) -> Iterator[str]:
@@ -238,13 +260,19 @@ def failure(summary: RunSummary) -> VoicebatchError | None:
     elif rows.unknown:
         error = UnknownError(
             f"{_unknown_words(summary)}: they may have been called. They are not sent again.",
-            hint=f"Which they are: voicebatch runs show {run}, and the rows with status unknown in "
+            hint=f"{_WAIT_FOR_CALLBACKS.format(run) if summary.listens else ''}"
+            f"Which they are: voicebatch runs show {run}, and the rows with status unknown in "
             f"{Path(summary.report_dir) / 'recipients.csv'}\n{how_to_settle(run)}",
         )
     elif rows.refused:
         error = RefusedError(
             f"The provider refused {people(rows.refused)}.",
             hint=f"The reasons are in {Path(summary.report_dir) / 'recipients.csv'}",
+        )
+    elif summary.status is RunStatus.CANCELLED:
+        error = InputError(
+            f"Run {run} was taken back: nobody in it is called.",
+            hint="To call them after all, send them with another --key.",
         )
     else:
         return None

@@ -47,7 +47,7 @@ DELIVERY_COLUMNS: Final[tuple[Column, ...]] = (
     ("not_answered", int, lambda line: line.deliveries.not_answered),
     ("undelivered", int, lambda line: line.deliveries.undelivered),
     ("pending", int, lambda line: line.deliveries.pending),
-    ("announced_seconds", Decimal, lambda line: line.total_seconds),
+    ("announced_seconds", Decimal, lambda line: line.deliveries.announced_seconds),
     ("spoken_seconds", Decimal, lambda line: line.deliveries.spoken_seconds),
 )
 """Those of the delivery report."""
@@ -73,7 +73,7 @@ def _total(
     place: Place, charges: Sequence[Charge], deliveries: DeliveryCounts | None, name_of: Callable[[str], str]
 ) -> CountryTotal:
     messages = sum(charge.messages for charge in charges)
-    units = [charge.unit_cost for charge in charges] or [Decimal(0)]
+    units = [charge.unit_cost for charge in charges]
     return CountryTotal(
         calling_code=place.calling_code,
         country_code=place.country_code,
@@ -81,8 +81,8 @@ def _total(
         currency=place.currency,
         requests=len(charges),
         messages=messages,
-        unit_cost_min=min(units),
-        unit_cost_max=max(units),
+        unit_cost_min=min(units, default=None),
+        unit_cost_max=max(units, default=None),
         cost=total(charge.cost for charge in charges),
         total_seconds=total(times(charge.seconds, charge.messages) for charge in charges),
         deliveries=deliveries or DeliveryCounts(pending=messages),
@@ -106,6 +106,8 @@ def _write_csv(path: Path, run_id: str, columns: Sequence[Column], totals: Seque
 
 
 def _shown(name: str, value: Any) -> Any:
+    if value is None:  # nothing is charged there, as far as anybody knows
+        return ""
     if name in _MONEY:
         return money(value)
     return format(value, "f") if isinstance(value, Decimal) else value

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -70,9 +71,13 @@ def write_manifest(
             "currency": summary.currency,
             "messages": sum(line.messages for line in summary.countries),
             "total_seconds": format(summary.total_seconds, "f"),
+            **({"settled_by_callback": summary.settled_by_callback} if summary.settled_by_callback else {}),
             **({} if summary.estimated_cost is None else {"estimated_cost": money(summary.estimated_cost)}),
         },
-        "deliveries": asdict(summary.deliveries) | {"spoken_seconds": format(summary.deliveries.spoken_seconds, "f")},
+        "deliveries": {
+            name: format(value, "f") if isinstance(value, Decimal) else value
+            for name, value in asdict(summary.deliveries).items()
+        },
         **({"unknown": list(unknown)} if unknown else {}),
         "checks": list(checks),
     }

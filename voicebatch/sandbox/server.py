@@ -159,7 +159,9 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except (OSError, OverflowError) as error:
-        raise UsageError(f"the sandbox cannot listen on {host}:{port}: {error}", hint="take another --port") from None
+        raise UsageError(
+            f"The sandbox cannot listen on {host}:{port}: {error}.", hint="Take another --port, or --host."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ _SIGNED: Final = re.compile(rf"([0-9a-f]{{24}}\.[1-9]\d{{0,8}})/([0-9a-f]{{{_MAC
 _TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 _ANSWERED: Final = {"VOICE_ANSWERED": True, "VOICE_NOT_ANSWERED": False}
 _LONGEST: Final = 4000  # characters of a callback that are kept
+_LONGEST_ID: Final = 200  # of a campaign's id: the documented ones have 10 or 21
 
 
 def callback_url(base: str, attempt_id: str, secret: bytes) -> str:
@@ -50,7 +51,7 @@ def read_voice_callback(body: bytes | str, *, attempt_id: str) -> Callback:
     return Callback(
         attempt_id=attempt_id,
         channel=Channel.VOICE_SMS,
-        campaign_id=text_of(data["campaignId"]),
+        campaign_id=text_of(data["campaignId"])[:_LONGEST_ID],
         number=international(text_of(data.get("phoneNumber"))),
         status=Delivery(status) if status in set(Delivery) else None,
         answered=_ANSWERED.get(text_of(data.get("additionnal_status")).strip().upper()),
@@ -70,7 +71,7 @@ def read_voicemail_callback(query: str, *, attempt_id: str) -> Callback:
     return Callback(
         attempt_id=attempt_id,
         channel=Channel.VOICEMAIL,
-        campaign_id=text_of(fields["campaign_id"]),
+        campaign_id=text_of(fields["campaign_id"])[:_LONGEST_ID],
         delivered=_quantity(fields, "delivered_quantity"),
         total=_quantity(fields, "total_quantity"),
         body=_kept(query),
@@ -109,6 +110,7 @@ def voicemail_callback_url(url: str, callback: Callback, *, token: str) -> str:
 
 def international(number: str) -> str:
     """A number in any of the forms of a callback, in E.164: ``0033…``, ``+33…``, ``33…``, ``06…`` (assumed: French)."""
+    number = number.replace("(0)", "")
     digits = re.sub(r"\D", "", number)
     if number.strip().startswith("+") or not digits.startswith("0"):
         return f"+{digits}" if digits else ""
@@ -136,5 +138,6 @@ def _quantity(fields: Mapping[str, str], name: str) -> int | None:
 
 
 def _kept(said: bytes | str) -> str:
-    text = said.decode(errors="replace") if isinstance(said, bytes) else said
-    return text_of(text)[:_LONGEST]
+    """Of a longer one enough to tell it from every other."""
+    text = text_of(said.decode(errors="replace") if isinstance(said, bytes) else said)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… {hashlib.sha256(text.encode()).hexdigest()}"
