@@ -18,7 +18,7 @@ NUMBERS ?= 2000000
 INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash sim phones fuzz check lint format bench clean
+.PHONY: help demo test crash sim phones fuzz canary check lint format bench clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ sim: .venv/.installed-dev  ## Simulate WORLDS worlds of sending, or replay one: 
 
 phones: .venv/.installed-dev  ## Hold NUMBERS phone numbers to phonenumbers, or one column again: make phones SEED=123
 	VOICEBATCH_NUMBERS=$(NUMBERS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m phones tests/phones --numprocesses 2 --dist load
+
+canary: .venv/.installed-dev  ## Look for the API key in all that any command says or writes, in every way to fail
+	$(BIN)/pytest -m canary tests/cli --numprocesses 3 --dist loadscope
 
 fuzz: .venv/.installed-dev  ## Try INPUTS damaged inputs (FIRST= the first of them), or one again: make fuzz SEED=123
 	VOICEBATCH_INPUTS=$(INPUTS) VOICEBATCH_FIRST=$(FIRST) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m fuzz tests/fuzz --numprocesses 2 --dist load

@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_is_said(desk: Desk) -> None:
     with started(desk, "book.sqlite") as (_, url):
         port = str(urlsplit(url).port)
         failed = desk.run("listen", "--port", port, "--ledger", "book.sqlite", "--json")
-    assert (failed.code, failed.error["kind"], failed.error["hint"]) == (2, "usage", "Take another --port.")
+    assert (failed.code, failed.error["kind"], failed.error["hint"]) == (2, "usage", "Take another --port, or --host.")
 
 
 def test_a_host_that_is_not_ours_is_said(desk: Desk) -> None:

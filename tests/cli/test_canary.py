@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tests.cli.forge import Forged, ForgedDesk
     from tests.servers import PostgresqlServer
 
+pytestmark = pytest.mark.canary
+
 VOICES: Final = {
     "quietly": ("-q",),
     "without a word about it": (),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.canary
+
 BATCH: Final = Batch(
     id="b" * 24, run_id="r" * 12, ordinal=0, message=Message(text="Bonjour"), numbers=(number(1), number(2))
 )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.cli.forge import ForgedDesk
 
+pytestmark = pytest.mark.canary
+
 EVERYTHING: Final = ("-vv", "--json")
 """All that can be said on standard error; on standard output JSON, which says more than a person is told."""
 TO_A_PERSON: Final = EVERYTHING[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,18 @@ from sqlalchemy import select
 from voicebatch.ledger import Claim, Ledger, NewRun, Wait, Worker
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger.tables import runs
-from voicebatch.models import Event, EventKind, Outcome, RateLimit, Reply, RowStatus, Verdict
+from voicebatch.models import (
+    Callback,
+    Channel,
+    Delivery,
+    Event,
+    EventKind,
+    Outcome,
+    RateLimit,
+    Reply,
+    RowStatus,
+    Verdict,
+)
 
 MakeRun = Callable[..., NewRun]
 Yes = Callable[..., Reply]
@@ -24,6 +36,7 @@ SECOND: Final = timedelta(seconds=1)
 LEASE: Final = timedelta(seconds=60)
 WIDE: Final = RateLimit(requests=1000, seconds=3600)
 UNIT: Final = Decimal("0.12")
+_SERIAL: Final = itertools.count(1)
 
 UNKNOWN: Final = Reply(outcome=Outcome.UNKNOWN, reason="no answer")
 REFUSED: Final = Reply(outcome=Outcome.REFUSED, reason="too many phone numbers in one request")
@@ -105,3 +118,17 @@ def committed(ledger: Ledger, run_id: str) -> Decimal:
     with databases.transaction(ledger._engine, write=False) as connection:
         found: Decimal = connection.execute(select(runs.c.committed).where(runs.c.id == run_id)).scalar_one()
     return found
+
+
+def said(
+    claimed: Claim | str, number: str | None, status: Delivery | None = Delivery.DELIVERED, **more: Any
+) -> Callback:
+    """A callback that differs from every other in its body."""
+    attempt_id = claimed if isinstance(claimed, str) else claimed.attempt_id
+    given = {"campaign_id": "C1", "channel": Channel.VOICE_SMS, "body": f"body {next(_SERIAL)}", **more}
+    return Callback(attempt_id=attempt_id, number=number, status=status, **given)
+
+
+def counted(claimed: Claim, delivered: int, total: int) -> Callback:
+    """The one of a whole voicemail campaign."""
+    return said(claimed, None, None, channel=Channel.VOICEMAIL, delivered=delivered, total=total)

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -24,10 +24,12 @@ from tests.ledger.moves import (
     Yes,
     claim,
     committed,
+    counted,
     lost,
     numbers_of,
     price,
     queued,
+    said,
     settle,
     statuses,
     take,
@@ -35,22 +37,10 @@ from tests.ledger.moves import (
 )
 from voicebatch.errors import UsageError
 from voicebatch.ledger import Claim, DeliveryLine, Ledger, NewRun, Receipt, Worker
-from voicebatch.models import Callback, CancelOutcome, Channel, Delivery, EventKind, Reply, RowStatus, Verdict
+from voicebatch.models import CancelOutcome, Channel, Delivery, EventKind, Reply, RowStatus, Verdict
 
 DELIVERED, UNDELIVERED, PENDING = Delivery.DELIVERED, Delivery.UNDELIVERED, Delivery.PENDING
 SETTLED: Final = "settled by a callback: the answer with its cost was lost"
-_SERIAL: Final = itertools.count(1)
-
-
-def said(claimed: Claim | str, number: str | None, status: Delivery | None = DELIVERED, **more: Any) -> Callback:
-    """One that differs from every other in its body."""
-    attempt_id = claimed if isinstance(claimed, str) else claimed.attempt_id
-    given = {"campaign_id": "C1", "channel": Channel.VOICE_SMS, "body": f"body {next(_SERIAL)}", **more}
-    return Callback(attempt_id=attempt_id, number=number, status=status, **given)
-
-
-def counted(claimed: Claim, delivered: int, total: int) -> Callback:
-    return said(claimed, None, None, channel=Channel.VOICEMAIL, delivered=delivered, total=total)
 
 
 def accepted(ledger: Ledger, make_run: MakeRun, yes: Yes, now: datetime, size: int = 2) -> tuple[NewRun, Claim]:

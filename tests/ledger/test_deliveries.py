@@ -16,16 +16,19 @@ from tests.ledger.moves import (
     MakeRun,
     Yes,
     claim,
+    counted,
     lost,
     numbers_of,
     price,
     queued,
+    said,
     settle,
 )
-from tests.ledger.test_callbacks import UNDELIVERED, counted, said
 from voicebatch.ledger import Claim, Ledger, NewRun
-from voicebatch.models import Channel, Charge, Reply, RunSummary, Verdict
+from voicebatch.models import Channel, Charge, Delivery, Reply, RunSummary, Verdict
 from voicebatch.pipeline import running
+
+UNDELIVERED = Delivery.UNDELIVERED
 
 
 def summed(ledger: Ledger, run: NewRun, now: datetime) -> RunSummary:

@@ -64,25 +64,26 @@ def decide(url: str, run_ids: Sequence[str], now: datetime) -> int:
 
 
 def words_about(claimed: Claim, noon: datetime) -> list[Callback]:
-    """Three of each number, and counts that grow."""
-    numbers = claimed.batch.numbers
-    nothing = Callback(attempt_id=claimed.attempt_id, channel=Channel.VOICE_SMS, campaign_id="C1")
-    of_each = [
+    """Three of each number; of voicemail, counts that grow."""
+    numbers, channel = claimed.batch.numbers, claimed.batch.message.channel
+    nothing = Callback(attempt_id=claimed.attempt_id, channel=channel, campaign_id="C1")
+    if channel is Channel.VOICEMAIL:
+        return [
+            replace(nothing, delivered=delivered, total=len(numbers), body=str(delivered))
+            for delivered in range(len(numbers) + 1)
+        ]
+    return [
         replace(nothing, number=number, status=status, done_at=noon + at * SECOND, body=f"{number} {status}")
         for number, (at, status) in itertools.product(numbers, enumerate(WORDS))
     ]
-    counts = [
-        replace(nothing, channel=Channel.VOICEMAIL, delivered=delivered, total=len(numbers), body=str(delivered))
-        for delivered in range(len(numbers) + 1)
-    ]
-    return [*of_each, *counts]
 
 
 def test_two_listeners_workers_and_a_person_do_not_stand_in_one_anothers_way(
     ledger: Ledger, ledger_url: str, make_run: MakeRun, yes: Yes, noon: datetime
 ) -> None:
-    messages = [Message(text=text) for text in ("Bonjour", "Bonsoir")]
-    runs = [queued(ledger, make_run(*[2] * BATCHES, message=message), noon) for message in messages]
+    kinds = {Channel.VOICE_SMS: Message(text="Bonjour"), Channel.VOICEMAIL: Message(text="Bonsoir")}
+    plans = [replace(make_run(*[2] * BATCHES, message=one), channel=channel) for channel, one in kinds.items()]
+    runs = [queued(ledger, plan, noon) for plan in plans]
     for run in runs:
         ledger.set_estimates(run.id, price)
     claims = [claim(ledger, run, noon, worker=FAR) for _ in range(BATCHES) for run in runs]
@@ -102,7 +103,8 @@ def test_two_listeners_workers_and_a_person_do_not_stand_in_one_anothers_way(
     for run in runs:
         lines = [line for line in ledger.rows(run.id) if line.batch_id]
         assert {(line.status, line.delivery) for line in lines} == {(RowStatus.ACCEPTED, "delivered")}
-        assert set(ledger.campaign_counts(run.id).values()) == {(2, 2)}
+        counts = {(2, 2)} if run.channel is Channel.VOICEMAIL else set()
+        assert set(ledger.campaign_counts(run.id).values()) == counts
         assert committed(ledger, run.id) == Decimal("0.24") * BATCHES
         by_callback = [event.batch_id for event in told(ledger, run, EventKind.SETTLED) if event.who == "callback"]
         assert len(by_callback) == len(set(by_callback))

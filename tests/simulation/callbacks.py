@@ -36,7 +36,7 @@ class Habits:
 
     silent: float  # the share of words that never come
     doubled: float  # of those that come twice
-    counts: float  # of the requests of which it only counts the messages, as of a voicemail campaign
+    counts: bool  # it only counts the messages, for they are voicemail
     held_back: float  # of the requests of which it says nothing before somebody has settled what is unknown
     stray: float  # of the requests that it turned away, and calls back about all the same
     latest: float  # seconds that a word is late at most
@@ -51,7 +51,7 @@ class Habits:
         return cls(
             silent=dice.choice([0.0, 0.3, 0.9]),
             doubled=dice.choice([0.0, 0.5]),
-            counts=dice.choice([0.0, 0.2, 1.0]),
+            counts=dice.random() < 0.3,
             held_back=dice.choice([0.0, 0.5]),
             stray=dice.choice([0.0, 0.5]),
             latest=dice.choice([1.0, 60.0, 7200.0]),
@@ -76,8 +76,7 @@ class Word:
 
 def words(campaign: Campaign, habits: Habits, now: datetime, dice: random.Random) -> Iterator[tuple[float, Word]]:
     """All that the provider will say of a request, and in how many seconds: in any order, some of it twice."""
-    counts = dice.random() < habits.counts
-    for word in _counts(campaign, now, dice) if counts else _of_each(campaign, now, dice):
+    for word in _counts(campaign, now, dice) if habits.counts else _of_each(campaign, now, dice):
         copies = 0 if dice.random() < habits.silent else 1 + (dice.random() < habits.doubled)
         for _ in range(copies):
             yield (word.order[1] - now).total_seconds() + dice.random() ** 3 * habits.latest, word

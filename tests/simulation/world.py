@@ -113,7 +113,7 @@ class World:
     def __init__(self, seed: int, ledger: Ledger) -> None:
         self.random = random.Random(seed)  # noqa: S311 # the same for one seed is what it is for
         habits = Habits.of(random.Random(f"{seed} habits"))  # noqa: S311 # of their own: what is told but for them is the same
-        self.scene = replace(make_scene(self.random), habits=habits)
+        self.scene = _called_back_about(make_scene(self.random), habits)
         self.time = 0.0
         self.trace: list[str] = []
         self.provider = Provider(limits=self.scene.limits, weather=self.scene.weather, random=self.random)
@@ -528,6 +528,20 @@ class Nowhere:
 
     def send(self, batch: Batch, *, notify_url: str | None, lease_seconds: float) -> Reply:  # its form
         raise NotImplementedError
+
+
+def _called_back_about(scene: Scene, habits: Habits | None) -> Scene:
+    """The scene with a provider that has these habits; only voicemail is counted."""
+    channel = Channel.VOICEMAIL if habits and habits.counts else Channel.VOICE_SMS
+    return replace(scene, habits=habits, runs=[_through(channel, run) for run in scene.runs])
+
+
+def _through(channel: Channel, run: NewRun) -> NewRun:
+    batches = [
+        one._replace(batch=replace(one.batch, message=replace(one.batch.message, channel=channel)))
+        for one in run.batches
+    ]
+    return replace(run, channel=channel, batches=batches)
 
 
 def make_scene(dice: random.Random) -> Scene:
