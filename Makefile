@@ -18,7 +18,7 @@ NUMBERS ?= 2000000
 INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test crash sim phones fuzz canary check lint format bench clean
+.PHONY: help demo test crash sim phones fuzz openapi canary check lint format bench clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ test: .venv/.installed-dev  ## Set up, then run all tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 crash: .venv/.installed-dev  ## Kill -9 four workers KILLS times on each ledger, and at every single step
-	VOICEBATCH_KILLS=$(KILLS) $(BIN)/pytest -m crash tests/crash --numprocesses 2 --dist load
+	VOICEBATCH_KILLS=$(KILLS) $(BIN)/pytest -m crash tests/crash tests/callbacks --numprocesses 2 --dist load
 
 sim: .venv/.installed-dev  ## Simulate WORLDS worlds of sending, or replay one: make sim SEED=123
 	VOICEBATCH_WORLDS=$(WORLDS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m sim tests/simulation --numprocesses 2 --dist load
 
 phones: .venv/.installed-dev  ## Hold NUMBERS phone numbers to phonenumbers, or one column again: make phones SEED=123
 	VOICEBATCH_NUMBERS=$(NUMBERS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m phones tests/phones --numprocesses 2 --dist load
+
+openapi: .venv/.installed-dev  ## Ask the sandbox whatever the API's description allows, and what it does not
+	$(BIN)/pytest -m openapi tests/test_openapi.py --numprocesses 2 --dist load
 
 canary: .venv/.installed-dev  ## Look for the API key in all that any command says or writes, in every way to fail
 	$(BIN)/pytest -m canary tests/cli --numprocesses 3 --dist loadscope

@@ -76,6 +76,7 @@ def session() -> Iterator[requests.Session]:
         yield opened
 
 
+@pytest.mark.openapi
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: str(mode.value))
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
 def test_the_sandbox_answers_anything_as_described(

@@ -195,6 +195,7 @@ def test_its_log_has_neither_a_number_nor_a_code(desk: Desk) -> None:
 # The ledger
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("signals", [[signal.SIGKILL] * _KILLS, [signal.SIGTERM]], ids=["kill -9", "told to stop"])
 def test_what_was_answered_is_in_the_ledger_however_it_ended(
     desk: Desk, ledger: Ledger, ledger_url: str, make_run: MakeRun, yes: Yes, noon: datetime, signals: list[int]

@@ -174,6 +174,7 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         ((place_of(line), line.charge) for line in charges), deliveries, name_of=phones.country_name
     )
     answers, left = ledger.answers(run.id), ledger.queued_requests(run.id)
+    currency = "+".join(sorted({answer.currency for answer in answers})) or "EUR"
     return RunSummary(
         run_id=run.id,
         key=run.key,
@@ -183,14 +184,18 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         rows=rows,
         requests=requests,
         cost=total(answer.cost for answer in answers),
-        currency="+".join(sorted({answer.currency for answer in answers})) or "EUR",
+        currency=currency,
         total_seconds=total(line.total_seconds for line in countries),
         earliest_finish=earliest_finish(left, ledger.usages(limiter, limits, now=now), now) if left else None,
         countries=countries,
         report_dir=run.report_dir,
         ledger=str(ledger),
         stop=stop,
-        findings=(*_without_cost(uncharged), *find_faults(answers), *_odd_callbacks(ledger.odd_callbacks(run.id))),
+        findings=(
+            *_without_cost(uncharged, currency),
+            *find_faults(answers),
+            *_odd_callbacks(ledger.odd_callbacks(run.id)),
+        ),
         answered=len(answers),
         base_url=run.base_url,
         deliveries=sum(deliveries.values(), DeliveryCounts()),
@@ -210,7 +215,7 @@ def _priced(uncharged: Sequence[Uncharged], run: Run, ledger: Ledger) -> list[Un
     return [one._replace(estimate=one.estimate or estimate_batch(prices, one.numbers)) for one in uncharged]
 
 
-def _without_cost(uncharged: Sequence[Uncharged]) -> Iterator[str]:
+def _without_cost(uncharged: Sequence[Uncharged], currency: str) -> Iterator[str]:
     """Who counts as accepted though no answer says what that cost."""
     on_ones_word = sum(len(one.numbers) for one in uncharged if not one.by_callback)
     if on_ones_word:
@@ -218,7 +223,7 @@ def _without_cost(uncharged: Sequence[Uncharged]) -> Iterator[str]:
     by_callback = [one for one in uncharged if one.by_callback]
     if by_callback:
         cost = _estimated_cost(by_callback)
-        amount = "is not known" if cost is None else f"is estimated at {money(cost)}, and not in the report"
+        amount = "is not known" if cost is None else f"is estimated at {money(cost)} {currency}, and not in the report"
         who = people(sum(len(one.numbers) for one in by_callback))
         yield f"{who} accepted by callbacks alone, for the answers were lost: what that cost {amount}."
 
