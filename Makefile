@@ -32,7 +32,7 @@ test: .venv/.installed-dev  ## Set up, then run all tests
 	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 crash: .venv/.installed-dev  ## Kill -9 four workers KILLS times on each ledger, and at every single step
-	VOICEBATCH_KILLS=$(KILLS) $(BIN)/pytest -m crash tests/crash tests/callbacks --numprocesses 2 --dist load
+	VOICEBATCH_KILLS=$(KILLS) $(BIN)/pytest -m crash tests/crash tests/callbacks tests/cli --numprocesses 2 --dist load
 
 sim: .venv/.installed-dev  ## Simulate WORLDS worlds of sending, or replay one: make sim SEED=123
 	VOICEBATCH_WORLDS=$(WORLDS) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m sim tests/simulation --numprocesses 2 --dist load

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.cli.desk import Desk
 
 
+pytestmark = pytest.mark.crash
+
+
 def test_a_run_that_is_killed_in_mid_request_is_resumed_and_nobody_is_called_twice(desk: Desk) -> None:
     desk.people("people.csv", 40)
     with serve(answer_delay=2.0) as sandbox:

@@ -165,6 +165,7 @@ def test_no_credit_stops_the_run_with_exit_6_and_a_resume_completes_it_once_sett
     assert provider.called == [number(at) for at in range(1, 7)]
 
 
+@pytest.mark.crash
 def test_a_provider_that_cannot_be_reached_stops_the_run_with_exit_7_and_everyone_queued(desk: Desk) -> None:
     desk.people("people.csv", 3)
     with socket.create_server(("127.0.0.1", 0)) as listener:

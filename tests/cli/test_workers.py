@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.cli.desk import Result
 
+pytestmark = pytest.mark.crash
+
 TEXT = ("--text", "Bonjour")
 
 
