@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from voicebatch import phones
+from voicebatch import phones, wire
 from voicebatch.ledger import engine as databases
 from voicebatch.ledger import events, queue
 from voicebatch.ledger.enqueueing import batched
@@ -25,7 +25,6 @@ from voicebatch.ledger.tables import attempts, batches, callbacks, deliveries, r
 from voicebatch.models import BatchStatus, Callback, Channel, Delivery, EventKind, Outcome, digest
 
 _OWNER: Final = "callbacks"
-_SECRET_BYTES: Final = 32
 _AT_ONCE: Final = 500  # values in one statement
 _NATIONAL_DIGITS: Final = 9  # of a French number, wherever in the world it is
 _OVERSEAS: Final = ("+262", "+508", "+590", "+594", "+596")  # dialled like a French one from there, and in callbacks
@@ -55,7 +54,7 @@ def secret(connection: Connection) -> bytes:
     known = select(secrets.c.value).where(secrets.c.name == _OWNER)
     found = connection.execute(known).scalar()
     if found is None:
-        new = {"name": _OWNER, "value": randomness.token_bytes(_SECRET_BYTES)}
+        new = {"name": _OWNER, "value": randomness.token_bytes(wire.SECRET_BYTES)}
         databases.insert_new(connection, secrets, [new])  # another process may have been quicker
         found = connection.execute(known).scalar_one()
     return bytes(found)

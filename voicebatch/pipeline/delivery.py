@@ -36,8 +36,11 @@ def by_country(ledger: Ledger, run_id: str, charges: Sequence[ChargeLine]) -> di
         counts[desk.of(*of_batch)] += DeliveryCounts(pending=count)
     for line in ledger.deliveries(run_id):
         counts[desk.of(line.batch_id, line.calling_code)] += _counts(line, desk.seconds(line))
+    of_codes: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for (batch_id, code), count in people.items():
+        of_codes[batch_id].append((code, count))
     for batch_id, (delivered, _) in ledger.campaign_counts(run_id).items():
-        for code, share in _shared(batch_id, delivered, people):
+        for code, share in _shared(delivered, of_codes[batch_id]):
             counts[desk.of(batch_id, code)] += DeliveryCounts(delivered=share)
     return {place: replace(told, pending=max(0, told.pending - told.told)) for place, told in counts.items()}
 
@@ -91,13 +94,12 @@ def _people(ledger: Ledger, run_id: str, own: Mapping[str, Sequence[ChargeLine]]
     return people
 
 
-def _shared(batch_id: str, delivered: int, people: Mapping[_OfBatch, int]) -> Iterator[tuple[str, int]]:
+def _shared(delivered: int, people: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """A campaign's count by calling code: nobody says whose messages they are, so no country gets more than it has."""
-    for (of_batch, code), count in people.items():
-        if of_batch == batch_id:
-            share = min(delivered, count)
-            delivered -= share
-            yield code, share
+    for code, count in people:
+        share = min(delivered, count)
+        delivered -= share
+        yield code, share
 
 
 def _counts(line: DeliveryLine, announced: Decimal | None) -> DeliveryCounts:
