@@ -79,5 +79,5 @@ def _post(session: requests.Session, base_url: str, bodies: Sequence[bytes]) -> 
 
 
 def _check(base_url: str, expected: int) -> None:
-    outcomes = [arrival["outcome"] for arrival in sandboxes.arrivals(base_url)]
+    outcomes = [arrival["outcome"] for arrival in sandboxes.sends(base_url)]
     assert outcomes == ["accepted"] * expected

@@ -27,7 +27,7 @@ def saturation(folder: Path) -> str:
         run_id = requests_of_one.enqueue(ledger, _REQUESTS, report_dir=folder / "limit")
     with sandboxes.served(_RATE) as base_url:
         _resume_together(["resume", run_id, "--ledger", file, "--base-url", base_url, "--rate", _RATE, "--yes"], folder)
-        arrivals = sandboxes.arrivals(base_url)
+        arrivals = sandboxes.sends(base_url)
     _check(arrivals)
     took = (_at(arrivals[-1]) - _at(arrivals[0])).total_seconds()
     return (

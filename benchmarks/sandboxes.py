@@ -24,7 +24,7 @@ def served(rate: str) -> Iterator[str]:
             process.terminate()
 
 
-def arrivals(base_url: str) -> list[dict[str, Any]]:
-    """Every request that it got, in order."""
+def sends(base_url: str) -> list[dict[str, Any]]:
+    """Every request to call somebody that it got, in order; looking up the account is none."""
     listed: list[dict[str, Any]] = requests.get(f"{base_url.removesuffix('/v1')}/sandbox/requests", timeout=60).json()
-    return listed
+    return [arrival for arrival in listed if arrival["endpoint"] == "POST /tts/send"]
