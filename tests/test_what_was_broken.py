@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import voicebatch
-from voicebatch import app
+from voicebatch.app import schemas
 from voicebatch.pipeline import rendering
 from voicebatch.readers import open_sources
 
@@ -210,5 +210,5 @@ def test_an_error_ends_the_helpers_in_the_middle_of_their_work(monkeypatch: pyte
 
 
 def test_every_use_of_the_input_checks_settings_but_a_strict_schema_knows_its_own_columns() -> None:
-    strict = app.read_schema(None).schema
-    assert app._with_settings(strict) == strict
+    strict = schemas.read_schema(None).schema
+    assert schemas.with_settings(strict) == strict

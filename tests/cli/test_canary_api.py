@@ -20,7 +20,7 @@ from tests.cli.desk import number
 from tests.cli.parrot import WORDS as SAID
 from tests.cli.parrot import Act, Parrot, accept, agree, http, perched, refuse
 from tests.cli.ways import CODES, WAYS
-from voicebatch.app import _Address
+from voicebatch.app.addresses import Address
 from voicebatch.models import Batch, Message
 from voicebatch.provider import Account, Provider
 from voicebatch.provider.connection import Answered, Connection
@@ -189,7 +189,7 @@ def test_a_key_of_a_character_or_two_spoils_no_figure(parrot: Parrot) -> None:
 
 def holders() -> list[type]:
     """Every dataclass with a field for the key."""
-    found = [_Address, Answered]
+    found = [Address, Answered]
     for module in pkgutil.walk_packages(voicebatch.__path__, "voicebatch."):
         if "migrations" not in module.name and not module.name.endswith("__main__"):
             classes = inspect.getmembers(importlib.import_module(module.name), dataclasses.is_dataclass)
@@ -208,7 +208,7 @@ def test_no_repr_shows_what_a_record_holds(holder: Any) -> None:
 
 def test_the_known_holders_are_found() -> None:
     names = {holder.__name__ for holder in holders()}
-    assert names >= {"SendRequest", "CampaignRequest", "RenameRequest", "_Sending", "_Address", "Answered"}
+    assert names >= {"SendRequest", "CampaignRequest", "RenameRequest", "_Sending", "Address", "Answered"}
 
 
 def test_no_repr_shows_what_a_client_holds() -> None:

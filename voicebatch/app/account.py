@@ -13,17 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from voicebatch import credentials, wire
-from voicebatch.app import (
-    SANDBOX_KEY,
-    LedgerClock,
-    SystemClock,
-    concluded,
-    default_ledger,
-    limiter_of,
-    opened,
-    reporting_to,
-    user,
-)
+from voicebatch.app.addresses import SANDBOX_KEY
+from voicebatch.app.clocks import LedgerClock, SystemClock
+from voicebatch.app.ledgers import default_ledger, opened
+from voicebatch.app.limits import limiter_of
+from voicebatch.app.reporting import concluded, reporting_to, user
 from voicebatch.errors import AccountError, GuardError, InputError, UsageError, VoicebatchError
 from voicebatch.ledger import Cancellable, Run, Scheduled, Tally, Worker
 from voicebatch.models import AudioFile, CancelOutcome, Credit, Fault, RunSummary, people

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from voicebatch.app import default_ledger, opened
+from voicebatch.app.ledgers import default_ledger, opened
 from voicebatch.errors import LedgerError, VoicebatchError
 
 if TYPE_CHECKING:

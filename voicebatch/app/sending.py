@@ -1,0 +1,207 @@
+"""A plan sent, and a run that stopped gone on with."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from voicebatch import wire
+from voicebatch.app.addresses import Address, callback_urls, provider_address, rehearsal
+from voicebatch.app.clocks import LedgerClock
+from voicebatch.app.ledgers import ledger_url, opened
+from voicebatch.app.limits import SANDBOX_HOST, limiter_of, limits_of
+from voicebatch.app.options import OnProgress, Paths, ignore_progress, paths_of
+from voicebatch.app.reporting import concluded, reporting_to
+from voicebatch.errors import UsageError
+from voicebatch.ledger import Run, Worker
+from voicebatch.models import Progress, RunSummary
+from voicebatch.pipeline import running
+from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
+from voicebatch.pipeline.outlook import Outlook, look_ahead
+from voicebatch.pipeline.plan import Plan, estimate_batch
+from voicebatch.pipeline.prices import read_prices
+from voicebatch.pricing import Prices
+from voicebatch.reports.cells import make_folder
+
+if TYPE_CHECKING:
+    import requests
+
+    from voicebatch.ledger import Ledger
+    from voicebatch.sending import Clock
+
+
+def send(
+    plan: Plan,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    callbacks: bool = False,
+    rate: str | None = None,
+    concurrency: int = 4,
+    timeout: float = 30.0,
+    max_cost: Decimal | None = None,
+    session: requests.Session | None = None,
+    clock: Clock | None = None,
+    stop: threading.Event | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> RunSummary:
+    """Sends a plan, each request once whatever crashes, and writes the run's reports.
+
+    The plan is committed to its ledger before anything leaves; if its key is there already, what is still queued is
+    sent. ``api_key`` None: from the environment or the keyring; ``timeout`` is in seconds. ``stop`` ends the work after
+    the requests in flight. With ``callbacks`` a rehearsal takes those of its sandbox, and waits for them. The summary's
+    ``stop`` and counts say how it ended: see ``pipeline.running.failure``. Raises ``InputError`` for a
+    plan that may not be sent, ``LedgerError`` when the ledger fails.
+    """
+    if plan.refusal:
+        raise plan.refusal
+    if plan.sandbox != sandbox:
+        raise UsageError("A plan is sent where it was made for: sandbox has to be the same for both.")
+    how = _Sending.among(locals(), base_url=base_url or wire.BASE_URL)
+    if max_cost is not None:
+        running.check_prices(plan.prices, plan.messages_by_code)
+    make_folder(plan.report_dir)
+    with opened(plan.ledger_url) as ledger:
+        now = (clock or LedgerClock(ledger)).now()
+        run = running.enqueue(plan, ledger, base_url="" if sandbox else how.base_url, now=now)
+        return _go_on(run, ledger, plan.prices, how)
+
+
+def resume(
+    run: str,
+    *,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    callbacks: bool = False,
+    rate: str | None = None,
+    concurrency: int = 4,
+    timeout: float = 30.0,
+    max_cost: Decimal | None = None,
+    price_table: str | os.PathLike[str] | None = None,
+    suppress: Paths = (),
+    out: str | os.PathLike[str] | None = None,
+    ledger: str | None = None,
+    session: requests.Session | None = None,
+    clock: Clock | None = None,
+    stop: threading.Event | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> RunSummary:
+    """Goes on with a run that stopped: sends what is queued, and only that.
+
+    ``run`` is an id, its unique beginning, or ``latest``. Batches whose worker is gone become unknown and are not sent.
+    Otherwise as ``send``.
+    """
+    with opened(ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        prices = read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox)
+        found = book.find(run)
+        running.check_kind(found, sandbox=sandbox)
+        how = _Sending.among(locals(), base_url=base_url or found.base_url)
+        running.withdraw(found.id, book, _read_opt_outs(suppress, found))
+        return _go_on(reporting_to(out, found), book, prices, how)
+
+
+def outlook_of(
+    run: str,
+    *,
+    base_url: str | None = None,
+    sandbox: bool = False,
+    rate: str | None = None,
+    price_table: str | os.PathLike[str] | None = None,
+    suppress: Paths = (),
+    ledger: str | None = None,
+) -> Outlook:
+    """What ``resume`` would send with these options; nothing is changed."""
+    with opened(ledger_url(ledger, sandbox=sandbox), create=False) as book:
+        found = book.find(run)
+        running.check_kind(found, sandbox=sandbox)
+        return look_ahead(
+            found,
+            book,
+            prices=read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox),
+            opt_outs=_read_opt_outs(suppress, found),
+            limits=limits_of(found.channel, rate),
+            limiter=limiter_of(found.channel, SANDBOX_HOST if sandbox else base_url or found.base_url),
+            now=book.now(),
+        )
+
+
+def _read_opt_outs(lists: Paths, run: Run) -> list[OptOutList]:
+    region = str(run.manifest["options"]["region"])
+    return [read_opt_outs(path, region=region) for path in paths_of(lists)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    """How a run is sent: what ``send`` and ``resume`` are asked alike."""
+
+    api_key: str | None = field(repr=False)
+    base_url: str
+    sandbox: bool
+    callbacks: bool
+    rate: str | None
+    concurrency: int
+    timeout: float
+    max_cost: Decimal | None
+    session: requests.Session | None
+    clock: Clock | None
+    stop: threading.Event | None
+    on_progress: OnProgress
+
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any], *, base_url: str) -> Self:
+        """By name from the ``locals()`` of a function, so that no call lists them again; ``base_url`` is settled."""
+        asked = {one.name: arguments[one.name] for one in fields(cls)}
+        return cls(**asked | {"base_url": base_url})
+
+    def address(self, run: Run, ledger: Ledger) -> AbstractContextManager[Address]:
+        """Where this run is sent to, for as long as the ``with`` lasts."""
+        if self.sandbox:
+            return rehearsal(run, ledger, callbacks=self.callbacks)
+        return nullcontext(provider_address(run, self.base_url, self.api_key))
+
+
+def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
+    from voicebatch.provider import Provider
+    from voicebatch.sending import Sender
+
+    make_folder(Path(run.report_dir))
+    ledger.check_integrity()
+    clock = how.clock or LedgerClock(ledger)
+    with how.address(run, ledger) as address:
+        network = Provider(
+            base_url=address.url,
+            api_key=address.key,
+            timeout=how.timeout,
+            email=run.notify_email,
+            sender=run.sender,
+            session=how.session,
+        )
+        sender = Sender(
+            ledger=ledger,
+            network=network,
+            clock=clock,
+            worker=Worker.current(),
+            limiter=limiter_of(run.channel, address.url),
+            limits=limits_of(run.channel, how.rate),
+            timeout_seconds=2 * how.timeout,  # to connect, and to read
+            stop=how.stop or threading.Event(),
+            concurrency=max(1, how.concurrency),
+            max_cost=how.max_cost,
+            currency=prices.currency,
+            estimate=partial(estimate_batch, prices),
+            notify_url=callback_urls(address.notify_url, ledger),
+            on_progress=how.on_progress,
+        )
+        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
+        how.on_progress(Progress(stage="reporting"))
+        address.finish()
+        return concluded(run, ledger, address.url, how.rate, clock)
