@@ -455,7 +455,8 @@ class RunSummary:
     ``estimated_cost`` is what requests should have cost whose answers were lost, and is in no other figure (``None``:
     nothing is missing, or it has no price); ``settled_by_callback`` are the people of such requests. ``listens`` says
     that callbacks were asked for, ``leaves_at`` when the next of what is scheduled leaves the provider. ``credited`` is
-    what the provider gave back for cancelled requests; ``cost`` is what it charged, that included.
+    what the provider gave back for cancelled requests; ``cost`` is what it charged, that included. ``waits_until`` is
+    when it is worth going on, where the limit would have made somebody wait for longer than wanted.
     """
 
     run_id: str
@@ -482,6 +483,7 @@ class RunSummary:
     listens: bool = False
     leaves_at: datetime | None = None
     credited: Decimal = Decimal(0)
+    waits_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,8 @@ class Sender:
 
     ``timeout_seconds`` is the longest that a request takes; ``stop`` ends the work after the requests in flight.
     ``max_cost`` is a ceiling in ``currency`` for all workers of the run; ``estimate`` prices a request to some numbers.
-    ``notify_url`` is an attempt's own address for callbacks, by the attempt's id.
+    ``notify_url`` is an attempt's own address for callbacks, by the attempt's id. Who has ``patience`` ends the work
+    where the limit would make it wait longer than that: ``waits_until`` then says until when.
     """
 
     ledger: Ledger
@@ -113,12 +114,14 @@ class Sender:
     notify_url: Callable[[str], str | None] = lambda _: None
     is_gone: Callable[[Worker], bool] = Worker.is_gone
     on_progress: Callable[[Progress], None] = lambda _: None
+    patience: timedelta | None = None
+    waits_until: datetime | None = field(init=False, default=None)
     _board: _Board = field(init=False)
     _looked_at: datetime | None = field(init=False, default=None)
     _seen_at: datetime | None = field(init=False, default=None)
 
     def drain(self, run_id: str, start: Progress) -> None:
-        """Returns when nothing of the run is queued or under way, or when it is stopped.
+        """Returns when nothing of the run is queued or under way, when it is stopped, or when patience ends.
 
         ``start`` is what was done before. Raises ``LedgerError`` when the ledger fails: then nothing more is sent.
         """
@@ -156,7 +159,7 @@ class Sender:
         while True:
             self.ledger.give_up_lost(now=self.clock.now(), is_gone=self.is_gone)
             yield Lanes(count=self.concurrency)
-            if self.stop.is_set() or not self.ledger.is_busy(run_id):
+            if self.stop.is_set() or self.waits_until or not self.ledger.is_busy(run_id):
                 return
             yield self._nap(self.clock.now() + pause, "another worker has requests under way")
             pause = min(2 * pause, _LONGEST_NAP)
@@ -172,10 +175,19 @@ class Sender:
                     assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
                     yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):
+                    if self._is_too_long(until):
+                        return
                     yield self._nap(until, reason)
                     self._look_around(run_id)
                 case None:
                     return
+
+    def _is_too_long(self, until: datetime) -> bool:
+        """Whether nobody here wants to wait for that; then it is kept."""
+        if self.patience is None or until - self.clock.now() <= self.patience:
+            return False
+        self.waits_until = max(self.waits_until or until, until)
+        return True
 
     def _post(self, claim: Claim, lease_seconds: float) -> Post:
         return Post(batch=claim.batch, notify_url=self.notify_url(claim.attempt_id), lease_seconds=lease_seconds)

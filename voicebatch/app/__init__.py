@@ -6,9 +6,9 @@ from voicebatch.app.ledgers import default_ledger, opened
 from voicebatch.app.messages import make_message
 from voicebatch.app.options import parse_max_invalid
 from voicebatch.app.planning import existing_run, plan, write_plan
-from voicebatch.app.reporting import all_summaries, report, resolve, run_id_of, story_of, summary_of
+from voicebatch.app.reporting import all_summaries, find_run, report, resolve, run_id_of, story_of, summary_of
 from voicebatch.app.schemas import infer_schema, packaged_schema, read_schema
-from voicebatch.app.sending import outlook_of, resume, send
+from voicebatch.app.sending import enqueue, outlook_of, resume, send
 from voicebatch.app.validating import annotate_plan, validate
 
 __all__ = [
@@ -18,7 +18,9 @@ __all__ = [
     "annotate_plan",
     "check_address",
     "default_ledger",
+    "enqueue",
     "existing_run",
+    "find_run",
     "infer_schema",
     "make_message",
     "opened",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from voicebatch import wire
@@ -20,7 +20,7 @@ from voicebatch.models import Message
 from voicebatch.pipeline import running
 from voicebatch.pipeline.ahead import in_background
 from voicebatch.pipeline.plan import Plan
-from voicebatch.settings import PlanOptions
+from voicebatch.settings import NO_NAMES, PlanOptions
 
 if TYPE_CHECKING:
     from voicebatch.sending import Clock
@@ -55,11 +55,13 @@ def plan(
     ledger: str | None = None,
     clock: Clock | None = None,
     on_progress: OnProgress = ignore_progress,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Plan:
     """Makes the sealed list of requests for these files and this message; sends nothing, writes nothing.
 
     ``message.text`` is a Jinja2 template whose variables are the files' columns. ``plan.refusal`` says why the plan may
-    not be sent (too many bad rows, nobody to call), if so. Raises ``UsageError`` for wrong options, and for a key that
+    not be sent (too many bad rows, nobody to call), if so. ``names`` are what the reports call files that are copies of
+    others, by their paths. Raises ``UsageError`` for wrong options, and for a key that
     was used for other content; ``InputError`` for an input that is no table or lacks a column.
     """
     hashing = in_background(hashes_of, files)  # while heavy modules load, as large files take as long as those
@@ -108,6 +110,7 @@ def plan(
             now=now,
             ledger_now=ledger_now,
             on_progress=on_progress,
+            names=names,
         )
     if hashes_of(files) != hashes:
         raise InputError("The input changed while it was read. Nothing was sent.", hint="Run the command again.")

@@ -70,7 +70,7 @@ def resolve(
 def summary_of(run: str, *, ledger: str | None = None, sandbox: bool = False) -> RunSummary:
     """A run as it stands now; nothing is written."""
     with opened(ledger_url(ledger, sandbox=sandbox), create=False) as book:
-        return _summary(book.find(run), book, wire.BASE_URL, None, LedgerClock(book))
+        return summary_at(book.find(run), book, wire.BASE_URL, None, LedgerClock(book))
 
 
 def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[RunSummary]:
@@ -79,7 +79,16 @@ def all_summaries(*, ledger: str | None = None, sandbox: bool = False) -> list[R
     if book is None:
         return []
     with contextlib.closing(book):
-        return [_summary(run, book, wire.BASE_URL, None, LedgerClock(book)) for run in book.all_runs()]
+        return [summary_at(run, book, wire.BASE_URL, None, LedgerClock(book)) for run in book.all_runs()]
+
+
+def find_run(key: str, *, ledger: str | None = None, sandbox: bool = False) -> Run | None:
+    """The run that has this key, if there is one."""
+    book = existing(ledger_url(ledger, sandbox=sandbox))
+    if book is None:
+        return None
+    with contextlib.closing(book):
+        return book.with_key(key)
 
 
 def run_id_of(run: str, *, ledger: str | None = None, sandbox: bool = False) -> str:
@@ -101,7 +110,7 @@ def story_of(run: str, *, ledger: str | None = None, sandbox: bool = False, give
 
 def concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
     """The run in figures, and its reports. What was sent stays sent when they cannot be written: it is only said."""
-    summary = _summary(run, ledger, base_url, rate, clock)
+    summary = summary_at(run, ledger, base_url, rate, clock)
     try:
         running.write_reports(run, ledger, Path(run.report_dir), summary, now=clock.now())
     except (OSError, UsageError) as error:
@@ -110,7 +119,8 @@ def concluded(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: 
     return summary
 
 
-def _summary(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
+def summary_at(run: Run, ledger: Ledger, base_url: str, rate: str | None, clock: Clock) -> RunSummary:
+    """The run in figures, of a ledger that is open."""
     limits, limiter = limits_of(run.channel, rate), limiter_of(run.channel, base_url)
     return running.summarise(run, ledger, limits=limits, limiter=limiter, now=clock.now())
 

@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from voicebatch import wire
 from voicebatch.app.addresses import Address, callback_urls, provider_address, rehearsal
@@ -18,7 +19,7 @@ from voicebatch.app.clocks import LedgerClock
 from voicebatch.app.ledgers import ledger_url, opened
 from voicebatch.app.limits import SANDBOX_HOST, limiter_of, limits_of
 from voicebatch.app.options import OnProgress, Paths, ignore_progress, paths_of
-from voicebatch.app.reporting import concluded, reporting_to
+from voicebatch.app.reporting import concluded, reporting_to, summary_at
 from voicebatch.errors import UsageError
 from voicebatch.ledger import Run, Worker
 from voicebatch.models import Progress, RunSummary
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     import requests
 
     from voicebatch.ledger import Ledger
-    from voicebatch.sending import Clock
+    from voicebatch.sending import Clock, Sender
+
+_COME_BACK_FOR: Final = 20
+"""Who was not patient comes back for a twentieth of the limit at once."""
 
 
 def send(
@@ -61,18 +65,39 @@ def send(
     ``stop`` and counts say how it ended: see ``pipeline.running.failure``. Raises ``InputError`` for a
     plan that may not be sent, ``LedgerError`` when the ledger fails.
     """
-    if plan.refusal:
-        raise plan.refusal
     if plan.sandbox != sandbox:
         raise UsageError("A plan is sent where it was made for: sandbox has to be the same for both.")
     how = _Sending.among(locals(), base_url=base_url or wire.BASE_URL)
-    if max_cost is not None:
-        running.check_prices(plan.prices, plan.messages_by_code)
+    _check_sendable(plan, max_cost)
     make_folder(plan.report_dir)
     with opened(plan.ledger_url) as ledger:
-        now = (clock or LedgerClock(ledger)).now()
-        run = running.enqueue(plan, ledger, base_url="" if sandbox else how.base_url, now=now)
+        run = _enqueue(plan, ledger, how.base_url, clock)
         return _go_on(run, ledger, plan.prices, how)
+
+
+def enqueue(
+    plan: Plan, *, base_url: str | None = None, max_cost: Decimal | None = None, clock: Clock | None = None
+) -> Run:
+    """Commits a plan to its ledger, where ``resume`` finds it, on any machine; sends nothing.
+
+    If its key is there already, that is the run. Raises ``InputError`` for a plan that may not be sent, and
+    ``UsageError`` when the ceiling needs a price that is not known.
+    """
+    _check_sendable(plan, max_cost)
+    with opened(plan.ledger_url) as ledger:
+        return _enqueue(plan, ledger, base_url or wire.BASE_URL, clock)
+
+
+def _check_sendable(plan: Plan, max_cost: Decimal | None) -> None:
+    if plan.refusal:
+        raise plan.refusal
+    if max_cost is not None:
+        running.check_prices(plan.prices, plan.messages_by_code)
+
+
+def _enqueue(plan: Plan, ledger: Ledger, base_url: str, clock: Clock | None) -> Run:
+    now = (clock or LedgerClock(ledger)).now()
+    return running.enqueue(plan, ledger, base_url="" if plan.sandbox else base_url, now=now)
 
 
 def resume(
@@ -93,12 +118,15 @@ def resume(
     session: requests.Session | None = None,
     clock: Clock | None = None,
     stop: threading.Event | None = None,
+    patience: timedelta | None = None,
+    reports: bool = True,
     on_progress: OnProgress = ignore_progress,
 ) -> RunSummary:
     """Goes on with a run that stopped: sends what is queued, and only that.
 
     ``run`` is an id, its unique beginning, or ``latest``. Batches whose worker is gone become unknown and are not sent.
-    Otherwise as ``send``.
+    Where the limit makes it wait for longer than its ``patience`` it returns, and the summary's ``waits_until`` says
+    when it is worth coming back. Without ``reports`` none are written. Otherwise as ``send``.
     """
     with opened(ledger_url(ledger, sandbox=sandbox), create=False) as book:
         prices = read_prices(Path(price_table) if price_table else None, book, sandbox=sandbox)
@@ -155,11 +183,13 @@ class _Sending:
     clock: Clock | None
     stop: threading.Event | None
     on_progress: OnProgress
+    patience: timedelta | None = None
+    reports: bool = True
 
     @classmethod
     def among(cls, arguments: Mapping[str, Any], *, base_url: str) -> Self:
         """By name from the ``locals()`` of a function, so that no call lists them again; ``base_url`` is settled."""
-        asked = {one.name: arguments[one.name] for one in fields(cls)}
+        asked = {one.name: arguments[one.name] for one in fields(cls) if one.name in arguments}
         return cls(**asked | {"base_url": base_url})
 
     def address(self, run: Run, ledger: Ledger) -> AbstractContextManager[Address]:
@@ -173,7 +203,8 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
     from voicebatch.provider import Provider
     from voicebatch.sending import Sender
 
-    make_folder(Path(run.report_dir))
+    if how.reports:
+        make_folder(Path(run.report_dir))
     ledger.check_integrity()
     clock = how.clock or LedgerClock(ledger)
     with how.address(run, ledger) as address:
@@ -190,7 +221,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             network=network,
             clock=clock,
             worker=Worker.current(),
-            limiter=limiter_of(run.channel, address.url),
+            limiter=limiter_of(run.channel, SANDBOX_HOST if how.sandbox and how.rate else address.url),
             limits=limits_of(run.channel, how.rate),
             timeout_seconds=2 * how.timeout,  # to connect, and to read
             stop=how.stop or threading.Event(),
@@ -200,8 +231,20 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             estimate=partial(estimate_batch, prices),
             notify_url=callback_urls(address.notify_url, ledger),
             on_progress=how.on_progress,
+            patience=how.patience,
         )
         running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
         how.on_progress(Progress(stage="reporting"))
         address.finish()
-        return concluded(run, ledger, address.url, how.rate, clock)
+        if how.reports:
+            summary = concluded(run, ledger, address.url, how.rate, clock)
+        else:
+            summary = summary_at(run, ledger, address.url, how.rate, clock)
+        return replace(summary, waits_until=sender.waits_until and _worth_coming_back(run, ledger, sender))
+
+
+def _worth_coming_back(run: Run, ledger: Ledger, sender: Sender) -> datetime:
+    """When a share of the limit is free, or enough for what is left: not for every single request that may leave."""
+    share = min(limit.requests for limit in sender.limits) // _COME_BACK_FOR
+    wanted = min(ledger.queued_requests(run.id), max(1, share))
+    return ledger.room_at(sender.limiter, sender.limits, wanted, now=sender.clock.now())

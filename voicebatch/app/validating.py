@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from voicebatch.app.clocks import SystemClock
 from voicebatch.app.options import OnProgress, Paths, ignore_progress, input_options, parse_max_invalid, paths_of
 from voicebatch.app.schemas import read_schema, with_settings
-from voicebatch.settings import InputOptions
+from voicebatch.settings import NO_NAMES, InputOptions
 
 if TYPE_CHECKING:
     from voicebatch.models import Fault
@@ -63,12 +63,18 @@ def validate(
     return replace(result, annotated=_annotate(files, inputs, result.files, result.faults, result.report_dir))
 
 
-def annotate_plan(plan: Plan, files: Paths) -> tuple[Path, ...]:
-    """Writes into the plan's folder a marked copy of each of its ``files`` that has bad rows; returns where."""
+def annotate_plan(plan: Plan, files: Paths, names: Mapping[str, str] = NO_NAMES) -> tuple[Path, ...]:
+    """Writes into the plan's folder a marked copy of each of its ``files`` that has bad rows; returns where.
+
+    ``names`` are those that the plan was made with.
+    """
+    paths = {name: path for path, name in names.items()}
+    read = [replace(file, name=paths.get(file.name, file.name)) for file in plan.intake.files]
+    faults = [replace(fault, file=paths.get(fault.file, fault.file)) for fault in plan.intake.faults]
     options = plan.manifest["options"]
     wanted = (field.name for field in fields(InputOptions) if field.name != "schema")
     inputs = InputOptions(**{name: options[name] for name in wanted})
-    return _annotate(files, inputs, plan.intake.files, plan.intake.faults, plan.report_dir)
+    return _annotate(files, inputs, read, faults, plan.report_dir)
 
 
 def _annotate(

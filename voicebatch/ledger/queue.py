@@ -144,6 +144,14 @@ def claim(
     return _take(connection, found, run.channel, worker, limiter, now, now + timedelta(seconds=lease_seconds), held)
 
 
+def room_at(
+    connection: Connection, limiter: str, limits: Sequence[RateLimit], wanted: int, *, now: datetime
+) -> datetime:
+    """See ``Ledger.room_at``."""
+    wait = _must_wait(connection, limiter, limits, now, wanted)
+    return wait.until if wait else now
+
+
 def find_lost(connection: Connection, *, now: datetime, is_gone: Callable[[Worker], bool]) -> Sequence[Any]:
     """The open attempts of workers that are gone, or past their lease."""
     return [
@@ -299,12 +307,14 @@ def _why_too_dear(run: Row[Any], estimate: Decimal | None) -> Stop | None:
     )
 
 
-def _must_wait(connection: Connection, limiter: str, limits: Sequence[RateLimit], now: datetime) -> Wait | None:
+def _must_wait(
+    connection: Connection, limiter: str, limits: Sequence[RateLimit], now: datetime, wanted: int = 1
+) -> Wait | None:
     pause = lock_limiter(connection, limiter)
     if pause.paused_until and pause.paused_until > now:
         return Wait(until=pause.paused_until, reason=pause.reason)
     under_way = connection.execute(_UNDER_WAY, {"limiter": limiter}).scalar_one()
-    waits = [_slot_wait(connection, limiter, limit, under_way, now) for limit in limits]
+    waits = [_slot_wait(connection, limiter, limit, under_way, now, wanted) for limit in limits]
     return max((wait for wait in waits if wait), key=lambda wait: wait.until, default=None)
 
 
@@ -317,14 +327,16 @@ def lock_limiter(connection: Connection, limiter: str) -> Row[Any]:
     return found
 
 
-def _slot_wait(connection: Connection, limiter: str, limit: RateLimit, under_way: int, now: datetime) -> Wait | None:
-    """Beside what is under way, ``room`` requests may have ended in the window; the one before them frees a slot."""
+def _slot_wait(
+    connection: Connection, limiter: str, limit: RateLimit, under_way: int, now: datetime, wanted: int
+) -> Wait | None:
+    """Beside what is under way, ``room`` requests may have ended in the window; those before them free the wanted."""
     reason = f"the limit of {limit.requests} requests in {limit.seconds:g} s is reached"
     room = limit.requests - under_way
     if room <= 0:  # only requests under way hold slots: their ends are not known yet
         return Wait(until=now + timedelta(seconds=min(_POLL_SECONDS, limit.seconds)), reason=reason)
     window = timedelta(seconds=limit.seconds)
-    asked = {"limiter": limiter, "since": now - window, "nth": room - 1}
+    asked = {"limiter": limiter, "since": now - window, "nth": max(0, room - wanted)}
     end: datetime | None = connection.execute(_NTH_LATEST_END, asked).scalar()
     return Wait(until=end + window, reason=reason) if end else None
 

@@ -253,6 +253,11 @@ class Ledger:
         with self._read() as connection:
             return queue.is_sending(connection, run_id)
 
+    def room_at(self, limiter: str, limits: Sequence[RateLimit], wanted: int, *, now: datetime) -> datetime:
+        """When so many requests may leave at once, as far as one can tell now; at most what the limits allow."""
+        with self._write() as connection:
+            return queue.room_at(connection, limiter, limits, wanted, now=now)
+
     def usages(self, limiter: str, limits: Sequence[RateLimit], *, now: datetime) -> list[Usage]:
         """What is taken of every limit now."""
         with self._read() as connection:
