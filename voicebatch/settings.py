@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 BATCH_ROWS: Final = 65_536
 """Rows that are read, checked and rendered at a time."""
 
+
+NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
+"""Files are called by their paths."""
 
 OWN_COLUMN: Final = "voicebatch"
 """The column that a marked copy of a text file has besides the user's: no schema needs to know it."""

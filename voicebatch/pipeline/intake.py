@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.rejects import Rejects
 from voicebatch.pipeline.writing import MessageWriter, TableWriter
 from voicebatch.reports.rejected import RejectedRows
-from voicebatch.settings import InputOptions
+from voicebatch.settings import NO_NAMES, InputOptions
 from voicebatch.validation import Rules, Schema, Validator
 
 if TYPE_CHECKING:
@@ -88,19 +88,28 @@ def take_in(
     rules: Rules,
     writer: MessageWriter | None,
     on_progress: Callable[[Progress], None],
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Intake:
     """Reads every row once. Without a ``writer`` no message is rendered: that is ``validate``.
 
-    ``hashes`` are the SHA-256 of the files, for the manifest. Raises ``UsageError`` for a path that does not
+    ``hashes`` are the SHA-256 of the files, for the manifest; ``names`` are what people call those that are copies, by
+    their paths. Raises ``UsageError`` for a path that does not
     exist and ``InputError`` for what cannot be read as a table.
     """
     opened = [
-        (source, sha256) for path, sha256 in zip(files, hashes, strict=True) for source in open_tables(path, options)
+        (replace(source, name=called(source.name, names)), sha256)
+        for path, sha256 in zip(files, hashes, strict=True)
+        for source in open_tables(path, options)
     ]
     desk = _Desk(options=options, schema=schema, rules=rules, writer=writer, on_progress=on_progress)
     for source, sha256 in opened:
         desk.take(source, sha256)
     return _joined(desk.taken, writer)
+
+
+def called(name: str, names: Mapping[str, str]) -> str:
+    """What people call what begins with the path of a copy."""
+    return next((shown + name.removeprefix(path) for path, shown in names.items() if name.startswith(path)), name)
 
 
 def open_tables(path: Path, options: InputOptions) -> list[readers.Source]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from voicebatch.models import Channel, Message, Progress, RateLimit, digest
 from voicebatch.pacing import Usage
-from voicebatch.pipeline.intake import Intake, take_in
+from voicebatch.pipeline.intake import Intake, called, take_in
 from voicebatch.pipeline.marking import Marks
 from voicebatch.pipeline.opt_outs import OptOutList, read_opt_outs
 from voicebatch.pipeline.plan import Identity, Plan
 from voicebatch.pipeline.prices import read_prices
 from voicebatch.pipeline.writing import MessageWriter
 from voicebatch.reports.manifest import versions
-from voicebatch.settings import InputOptions, PlanOptions
+from voicebatch.settings import NO_NAMES, InputOptions, PlanOptions
 from voicebatch.validation import Rules, Schema
 
 if TYPE_CHECKING:
@@ -46,17 +46,29 @@ def make_plan(
     now: datetime,
     ledger_now: datetime,
     on_progress: Callable[[Progress], None],
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Plan:
     """Reads, checks, suppresses and groups the input. Nobody is forgotten: every row ends with one status.
 
-    ``ledger_now`` is the time by which the ledger's workers go, which may differ from this machine's.
+    ``ledger_now`` is the time by which the ledger's workers go, which may differ from this machine's. ``names`` are
+    what people call files that are copies, by their paths.
 
     Too many bad rows are no error here: see ``refuse``. Raises ``InputError`` for an input that is no table.
     """
-    opt_outs = tuple(read_opt_outs(path, region=inputs.region) for path in options.suppress)
+    opt_outs = tuple(
+        replace(one, name=called(one.name, names), files=tuple(called(file, names) for file in one.files))
+        for one in (read_opt_outs(path, region=inputs.region) for path in options.suppress)
+    )
     writer = MessageWriter(message, now=now)
     intake = take_in(
-        files, hashes=hashes, options=inputs, schema=schema, rules=rules, writer=writer, on_progress=on_progress
+        files,
+        hashes=hashes,
+        options=inputs,
+        schema=schema,
+        rules=rules,
+        writer=writer,
+        on_progress=on_progress,
+        names=names,
     )
     on_progress(Progress(stage="planning"))
     marks = Marks(intake)
