@@ -2,7 +2,9 @@
 
 VoicebatchError
 ├── UsageError          2   wrong options, missing file or key: correct the command
+│   └── KeyTakenError       the key stands for other content: take another one
 ├── InputError          3   the input was not accepted: correct the file; nothing was sent
+│   └── NothingToSendError  nobody is left to call: nothing to correct
 ├── RefusedError        4   finished, and the provider refused some recipients: look at their reasons
 ├── UnknownError        5   finished, and some outcomes are unknown: settle them before anything else
 ├── AccountError        6   the account stopped the run: settle it with the provider, then resume
@@ -48,11 +50,19 @@ class UsageError(VoicebatchError):
     kind = "usage"
 
 
+class KeyTakenError(UsageError):
+    """The key stands for other content in the ledger already."""
+
+
 class InputError(VoicebatchError):
     """What is in the input was not accepted. Nothing was sent."""
 
     exit_code = 3
     kind = "input"
+
+
+class NothingToSendError(InputError):
+    """There is nothing wrong with the input, and nobody in it to call."""
 
 
 class RefusedError(VoicebatchError):

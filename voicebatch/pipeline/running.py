@@ -18,6 +18,7 @@ from voicebatch.errors import (
     AccountError,
     GuardError,
     InputError,
+    KeyTakenError,
     RefusedError,
     UnknownError,
     UsageError,
@@ -104,9 +105,9 @@ def check_kind(run: Run, *, sandbox: bool) -> None:
 
 
 def check_content(run: Run, content: str) -> None:
-    """One key, one content: raises ``UsageError`` for another."""
+    """One key, one content: raises ``KeyTakenError`` for another."""
     if run.content != content:
-        raise UsageError(
+        raise KeyTakenError(
             f"The key {run.key!r} was used for other content, in run {run.id}.",
             hint="Take another --key, or leave it out: then it comes from the content.",
         )

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch import settings
-from voicebatch.errors import InputError
+from voicebatch.errors import InputError, NothingToSendError
 from voicebatch.headers import NOTHING, column, phone_columns, unique_header
 from voicebatch.readers.hidden import Hidden
 
@@ -217,9 +217,9 @@ def _is_above_numbers(rows: Sequence[Cells], place: int, phone_column: str | Non
     return any(below) and sum(below) * 2 >= len(below) and not any(above)
 
 
-def no_rows(name: str) -> InputError:
+def no_rows(name: str) -> NothingToSendError:
     """The error for a table with nothing below its header."""
-    return InputError(f"{name} has a header and no rows", hint="Check that it is the right file.")
+    return NothingToSendError(f"{name} has a header and no rows", hint="Check that it is the right file.")
 
 
 def is_blank(cells: Cells) -> bool:
