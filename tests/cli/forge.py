@@ -138,7 +138,7 @@ def _import_everything() -> None:
     package = importlib.import_module("voicebatch")
     names = [module.name for module in pkgutil.walk_packages(package.__path__, "voicebatch.")]
     for name in (*names, *_MORE):
-        if "migrations" not in name and not name.endswith("__main__"):
+        if not ("migrations" in name or name.endswith("__main__") or name.startswith("voicebatch.airflow")):
             importlib.import_module(name)
 
 

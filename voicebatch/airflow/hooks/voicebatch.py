@@ -1,0 +1,126 @@
+"""The connection ``voicebatch``: an account at the provider, and the ledger that remembers what was sent with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from voicebatch.airflow.get_provider_info import CONNECTION_TYPE, EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+_TEST_SECONDS: Final = 10.0  # somebody is waiting before a form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a connection says. ``None`` means voicebatch's own default; ``sandbox``: each task has one of its own."""
+
+    api_key: str | None = field(repr=False)
+    base_url: str | None
+    ledger: str | None = field(repr=False)
+    rate: str | None
+    region: str
+    sandbox: bool
+
+
+class VoicebatchHook(BaseHook):
+    """Reads the connection and tests it.
+
+    :param voicebatch_conn_id: a connection of type ``voicebatch``: the provider's base URL as host, the API key as
+        password, and as extras ``ledger``, ``rate``, ``region`` and ``sandbox``.
+    """
+
+    conn_name_attr = "voicebatch_conn_id"
+    default_conn_name = "voicebatch_default"
+    conn_type = CONNECTION_TYPE
+    hook_name = "Voicebatch"
+
+    def __init__(self, voicebatch_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.voicebatch_conn_id = voicebatch_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The fields of our own, for a version of Airflow that asks the hook for them and not the provider's info."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import BooleanField, StringField
+
+        return {
+            name: BooleanField(lazy_gettext(one["label"]), description=one["description"])
+            if "boolean" in one["schema"]["type"]
+            else StringField(lazy_gettext(one["label"]), description=one["description"], widget=BS3TextFieldWidget())
+            for name, one in EXTRA_FIELDS.items()
+        }
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """How the fields that every connection has are named here, and which of them mean nothing."""
+        return UI_FIELD_BEHAVIOUR
+
+    def get_conn(self) -> Account:
+        """What the connection says.
+
+        Raises ``UsageError`` where it cannot be used: above all without a ledger, since tasks that run on several
+        machines, each with a ledger of its own, would call people twice.
+        """
+        from voicebatch.errors import UsageError
+
+        account = _account(self.get_connection(self.voicebatch_conn_id))
+        if account.ledger is None and not account.sandbox:
+            raise UsageError(
+                f"The connection {self.voicebatch_conn_id!r} names no ledger.",
+                hint="Give it the extra field ledger, the same for all machines: "
+                "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, or a path where everything runs on one machine.",
+            )
+        if not account.api_key and not account.sandbox:
+            raise UsageError(
+                f"The connection {self.voicebatch_conn_id!r} has no API key.", hint="It goes into the field password."
+            )
+        return account
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Looks up the credit: whether the address, the key and the ledger work. Nothing is sent."""
+        from voicebatch.app.account import credit
+        from voicebatch.errors import VoicebatchError
+        from voicebatch.pricing import money
+
+        try:
+            account = self.get_conn()
+            if account.sandbox:
+                return True, "A rehearsal: each task sends to a sandbox of its own. No key, no call, no cost."
+            left = credit(
+                api_key=account.api_key, base_url=account.base_url, ledger=account.ledger, timeout=_TEST_SECONDS
+            )
+        except VoicebatchError as error:
+            return False, f"{error.message} {error.hint}".strip()
+        return True, f"Credit: {money(left.amount)} {left.currency}".rstrip()
+
+
+def _account(connection: Connection) -> Account:
+    extra = connection.extra_dejson
+    return Account(
+        api_key=connection.password or None,
+        base_url=_base_url(connection),
+        ledger=_text(extra, "ledger"),
+        rate=_text(extra, "rate"),
+        region=_text(extra, "region") or "FR",
+        sandbox=str(extra.get("sandbox", "")).lower() in {"true", "1", "yes", "on"},
+    )
+
+
+def _base_url(connection: Connection) -> str | None:
+    """The host as it was typed: an address with its scheme, or a host that is spoken to by HTTPS."""
+    if not connection.host or "://" in connection.host:
+        return connection.host or None
+    port = f":{connection.port}" if connection.port else ""
+    path = f"/{connection.schema}" if connection.schema else ""
+    return f"https://{connection.host}{port}{path}"
+
+
+def _text(extra: dict[str, Any], name: str) -> str | None:
+    return str(extra[name]).strip() or None if extra.get(name) is not None else None

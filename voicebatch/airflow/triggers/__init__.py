@@ -1,0 +1,1 @@
+"""What waits while a task holds no worker."""
