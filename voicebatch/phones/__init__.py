@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,12 +22,15 @@ from voicebatch.phones.faults import PhoneFault
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 __all__ = [
     "PhoneFault",
     "Phones",
     "calling_code",
     "calling_codes",
     "country_name",
+    "e164_texts",
     "known_region",
     "main_region",
     "normalise",
@@ -38,24 +42,33 @@ _REMEMBERED: Final = 100_000  # more than the distinct cells of one batch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phones:
-    """A column of phones as read: ``e164`` is null where ``faults`` (by position in the column) says why."""
+    """A column of phones as read: their E.164 ``digits``, 0 where ``faults`` (by position in the column) says why."""
 
-    e164: pa.Array
+    digits: NDArray[np.int64]
     faults: Mapping[int, PhoneFault]
+
+    @property
+    def e164(self) -> pa.Array:
+        """The same as E.164 texts, null for 0."""
+        return e164_texts(self.digits)
 
 
 def normalise(cells: pa.Array | pa.ChunkedArray, *, region: str) -> Phones:
     """Read a column of cells: for each the same answer as ``read``, every distinct cell once."""
     column = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
     texts = pc.fill_null(column.cast(pa.string()), "")
-    e164 = sure_numbers(texts, region)
-    if not e164.null_count:
-        return Phones(e164=e164, faults={})
-    rows = pc.indices_nonzero(e164.is_null())
-    answers = [read(cell, region=region) for cell in texts.take(rows).to_pylist()]
-    found = pa.array([answer if isinstance(answer, str) else None for answer in answers], pa.string())
-    faults = {row: answer for row, answer in zip(rows.to_pylist(), answers, strict=True) if not isinstance(answer, str)}
-    return Phones(e164=pc.replace_with_mask(e164, e164.is_null(), found), faults=faults)
+    digits = sure_numbers(texts, region)
+    rows = np.flatnonzero(digits == 0)
+    answers = [read(cell, region=region) for cell in texts.take(pa.array(rows)).to_pylist()]
+    digits[rows] = [int(answer) if isinstance(answer, str) else 0 for answer in answers]
+    faults = {row: answer for row, answer in zip(rows.tolist(), answers, strict=True) if not isinstance(answer, str)}
+    return Phones(digits=digits, faults=faults)
+
+
+def e164_texts(digits: NDArray[np.int64]) -> pa.Array:
+    """Digits as E.164 texts, null for 0."""
+    texts = pc.binary_join_element_wise("+", pa.array(digits).cast(pa.string()), "")
+    return texts if digits.all() else pc.if_else(pa.array(digits > 0), texts, None)
 
 
 @lru_cache(maxsize=_REMEMBERED)

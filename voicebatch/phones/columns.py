@@ -2,8 +2,8 @@
 
 libphonenumber's own patterns as Arrow kernels, far faster than a Python call for each cell. Only where parse() can
 do nothing but take the digits as they stand, and only for what is an ordinary line beyond doubt. Every other cell is
-left to ``read``; ``make phones`` holds the two to the same answers. In between a number is its E.164 digits as a
-64-bit integer, and 0 is a number that is in doubt.
+left to ``read``; ``make phones`` holds the two to the same answers. A number is its E.164 digits as a 64-bit integer,
+and 0 is a number that is in doubt.
 """
 
 from __future__ import annotations
@@ -102,15 +102,15 @@ class _Plan:
     written_bare: bool
 
 
-def sure_numbers(cells: pa.Array, region: str) -> pa.Array:
-    """E.164 where the cell is beyond doubt, null elsewhere."""
+def sure_numbers(cells: pa.Array, region: str) -> Numbers:
+    """The E.164 digits where the cell is beyond doubt, 0 elsewhere."""
     found = _sure(cells, region)
-    if not found.null_count:
-        return found
-    rows = pc.indices_nonzero(found.is_null())
-    rest = _tidied(cells.take(rows))
-    mended = pc.coalesce(_sure(rest, region), _sure_without_trunk_zero(rest, region))
-    return found if mended.null_count == len(mended) else pc.replace_with_mask(found, found.is_null(), mended)
+    doubtful = np.flatnonzero(found == 0)
+    if len(doubtful):
+        rest = _tidied(cells.take(pa.array(doubtful)))
+        mended = _sure(rest, region)
+        found[doubtful] = np.where(mended, mended, _sure_without_trunk_zero(rest, region))
+    return found
 
 
 def _tidied(cells: pa.Array) -> pa.Array:
@@ -124,23 +124,22 @@ def _tidied(cells: pa.Array) -> pa.Array:
     return pc.if_else(whole, pc.utf8_slice_codeunits(cells, 0, -2), cells)
 
 
-def _sure_without_trunk_zero(cells: pa.Array, region: str) -> pa.Array:
+def _sure_without_trunk_zero(cells: pa.Array, region: str) -> Numbers:
     """``+33 (0)6``: beyond doubt where parse() takes the zero off, so that it may be there or not."""
     shaped = pc.match_substring_regex(cells, _TRUNK_ZERO)
     if not pc.any(shaped).as_py():
-        return pa.nulls(len(cells), pa.string())
+        return np.zeros(len(cells), np.int64)
     spelled = pc.replace_substring_regex(pc.if_else(shaped, cells, None), _TRUNK_ZERO, r"\1 0\2")
     return _sure(spelled, region, trunk_zero=True)
 
 
-def _sure(cells: pa.Array, region: str, *, trunk_zero: bool = False) -> pa.Array:
+def _sure(cells: pa.Array, region: str, *, trunk_zero: bool = False) -> Numbers:
     clean = pc.fill_null(pc.match_substring_regex(cells, _shape(region)), False)  # noqa: FBT003 # Arrow's own signature
     rows = np.flatnonzero(clean.to_numpy(zero_copy_only=False))
     digits = _digits(cells if len(rows) == len(cells) else cells.take(pa.array(rows)))
-    found = _numbers(digits, region, trunk_zero=trunk_zero)
     numbers = np.zeros(len(cells), np.int64)
-    numbers[rows] = found
-    return _e164(numbers)
+    numbers[rows] = _numbers(digits, region, trunk_zero=trunk_zero)
+    return numbers
 
 
 @lru_cache(maxsize=300)
@@ -148,11 +147,6 @@ def _shape(region: str) -> str:
     plan = _plan(region)
     slash = (_AREA_SLASH,) if plan and min(plan.lengths, default=0) > 3 else ()  # no area code is a number
     return f"^(?:{'|'.join((*_SHAPES, *slash))})$"
-
-
-def _e164(numbers: Numbers) -> pa.Array:
-    texts = pc.binary_join_element_wise("+", pa.array(numbers).cast(pa.string()), "")
-    return texts if numbers.all() else pc.if_else(pa.array(numbers > 0), texts, None)
 
 
 def _digits(cells: pa.Array) -> _Digits:

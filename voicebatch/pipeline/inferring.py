@@ -69,10 +69,8 @@ class _Table:
     def batches(self) -> Iterator[tuple[readers.Rows, Any]]:
         """The rows, and a mask of those that have a number and the right shape."""
         for rows in self.source.batches():
-            number = phones.normalise(rows.cells.column(self.phone_column), region=self.inputs.region).e164
-            good = np.isin(rows.numbers, list(rows.faults), invert=True) & number.is_valid().to_numpy(
-                zero_copy_only=False
-            )
+            digits = phones.normalise(rows.cells.column(self.phone_column), region=self.inputs.region).digits
+            good = np.isin(rows.numbers, list(rows.faults), invert=True) & (digits > 0)
             yield rows, good & np.isin(rows.numbers, list(self._hidden), invert=True)
 
     @cached_property

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError
 from voicebatch.models import Fault, Progress
 from voicebatch.pipeline.ahead import map_ahead
 from voicebatch.pipeline.messages import NO_MESSAGE, NO_MESSAGES, Messages
-from voicebatch.pipeline.numbers import digits_of
 from voicebatch.pipeline.rejects import Rejects
 from voicebatch.pipeline.writing import MessageWriter, TableWriter
 from voicebatch.reports.rejected import RejectedRows
@@ -29,7 +27,6 @@ from voicebatch.validation import Rules, Schema, Validator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NO_NUMBER: Final = 0
 _FIRST_FAULTS: Final = 5
 
 
@@ -144,7 +141,6 @@ class _Read(NamedTuple):
 
     rows: readers.Rows
     phones: phones.Phones
-    digits: NDArray[np.int64]
     texts: Any
 
 
@@ -203,8 +199,7 @@ class _Desk:
 
 def _prepared(rows: readers.Rows, *, phone_column: str, region: str, writing: TableWriter | None) -> _Read:
     read = phones.normalise(rows.cells.column(phone_column), region=region)
-    digits = digits_of(pc.fill_null(read.e164, f"+{NO_NUMBER}"))
-    return _Read(rows, read, digits, writing.plain_texts(rows.cells) if writing else None)
+    return _Read(rows, read, writing.plain_texts(rows.cells) if writing else None)
 
 
 def _phone_column(source: readers.Source, options: InputOptions, schema: Schema) -> str:
@@ -248,7 +243,7 @@ def _take_rows(taken: _Taken, read: _Read, validator: Validator, writing: TableW
     bad = {fault.row for fault in faults}
     taken.rows += len(rows.numbers)
     taken.row.append(rows.numbers.astype(np.int32))
-    taken.number.append(read.digits)
+    taken.number.append(read.phones.digits)
     taken.faults += faults
     taken.rejected += len(bad)
     _keep_rejected(taken, rows, bad)

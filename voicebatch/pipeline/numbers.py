@@ -1,11 +1,10 @@
-"""Phone numbers as columns: E.164 texts at the edges, their digits as 64-bit integers in between."""
+"""Phone numbers as columns, counted by their calling codes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch import phones
@@ -17,18 +16,6 @@ if TYPE_CHECKING:
 
 _POWERS: Final = 10 ** np.arange(19, dtype=np.int64)
 _BEGINNINGS: Final = 1000  # of three digits: no calling code has more
-
-
-def digits_of(e164: Any) -> NDArray[np.int64]:
-    """E.164 texts as their digits."""
-    digits: NDArray[np.int64] = pc.cast(pc.utf8_slice_codeunits(e164, 1), pa.int64()).to_numpy(zero_copy_only=False)
-    return digits
-
-
-def e164_texts(numbers: NDArray[np.int64]) -> Any:
-    """Digits as E.164 texts, null for 0."""
-    texts = pc.binary_join_element_wise("+", pc.cast(pa.array(numbers), pa.string()), "")
-    return pc.if_else(pa.array(numbers > 0), texts, None)
 
 
 def by_calling_code(e164: Any) -> dict[str, int]:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 
 from voicebatch import headers, phones, readers
 from voicebatch.errors import InputError
-from voicebatch.pipeline.numbers import digits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,9 +95,9 @@ def _read(source: readers.Source, region: str, *, alone: bool) -> Iterator[tuple
     """
     columns = _phone_columns(source) if alone else headers.phone_columns(source.header) or source.header
     for part in source.batches():
-        read = [phones.normalise(part.cells.column(column), region=region).e164 for column in columns]
-        found = [pc.is_valid(e164).to_numpy(zero_copy_only=False) for e164 in read]
-        numbers = [digits_of(e164.drop_null()) for e164 in read]
+        read = [phones.normalise(part.cells.column(column), region=region).digits for column in columns]
+        found = [digits > 0 for digits in read]
+        numbers = [digits[there] for digits, there in zip(read, found, strict=True)]
         rows = [part.numbers[there] for there in found]
         yield np.concatenate(numbers), np.concatenate(rows), part.numbers[~np.any(found, axis=0)]
 

@@ -31,8 +31,9 @@ from voicebatch.models import (
     digest,
 )
 from voicebatch.pacing import Usage, earliest_finish
+from voicebatch.phones import e164_texts
 from voicebatch.pipeline.marking import STATUSES
-from voicebatch.pipeline.numbers import by_calling_code, count_by_calling_code, e164_texts
+from voicebatch.pipeline.numbers import by_calling_code, count_by_calling_code
 from voicebatch.pipeline.opt_outs import OptOutList
 from voicebatch.pricing import Prices
 from voicebatch.reports.recipients import Lines
