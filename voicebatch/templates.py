@@ -133,11 +133,14 @@ class Template:
             raise RenderError(f"the text is longer than {_LONGEST_TEXT:,} characters")
         return text
 
-    def render_columns(self, values: Mapping[str, pa.Array]) -> pa.Array | None:
-        """The texts of many rows at once; null where only ``render`` can tell, ``None`` when it has to tell of all.
+    def render_columns(self, values: Mapping[str, pa.Array]) -> pa.DictionaryArray | None:
+        """The texts of many rows at once, each distinct one once.
+
+        Null where only ``render`` can tell, ``None`` when it has to tell of all.
 
         ``values`` are columns by variable name, null for an empty cell.
         """
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         if not self._pieces or not self.names:
@@ -145,9 +148,12 @@ class Template:
         pieces = [*self._joinable(values)]
         if sum(piece.nbytes for piece in pieces if not isinstance(piece, str)) > _MOST_BYTES:
             return None
-        texts = pc.binary_join_element_wise(*pieces, "")
-        needs_care = pc.or_(pc.match_substring_regex(texts, _UNTIDY), pc.greater(pc.utf8_length(texts), _LONGEST_TEXT))
-        return pc.if_else(needs_care, None, texts)
+        texts = pc.binary_join_element_wise(*pieces, "").dictionary_encode()
+        said = texts.dictionary
+        needs_care = pc.or_(pc.match_substring_regex(said, _UNTIDY), pc.greater(pc.utf8_length(said), _LONGEST_TEXT))
+        if not pc.any(needs_care).as_py():
+            return texts
+        return pa.DictionaryArray.from_arrays(pc.if_else(needs_care.take(texts.indices), None, texts.indices), said)
 
     def _joinable(self, values: Mapping[str, pa.Array]) -> Iterator[Any]:
         """The pieces, with white space folded in what the template says itself."""

@@ -104,8 +104,7 @@ class TableWriter:
         """The texts of a record batch, as a dictionary array; null where ``write`` has to tell (``None``: all)."""
         if self.own:
             return None
-        texts = self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
-        return None if texts is None else texts.dictionary_encode()
+        return self.writer.texts({name: cells.column(header) for name, header in self.variables.items()})
 
     def write(
         self, rows: NDArray[np.int64], cells: Any, good: NDArray[np.bool_], texts: Any
