@@ -106,10 +106,12 @@ class MessageBook:
         return codes, Messages(kinds=tuple(self._kinds), keys=self._known.take(heard.dictionary))
 
     def _tell_apart(self) -> None:
-        texts = pa.concat_arrays([self._known, *(texts for _, texts in self._waiting)]).dictionary_encode()
-        places = texts.indices.to_numpy()
+        encoded = pa.chunked_array([self._known, *(texts for _, texts in self._waiting)]).dictionary_encode().chunks
+        if not encoded:  # there is no text at all
+            encoded = [self._known.dictionary_encode()]
+        places = np.concatenate([chunk.indices.to_numpy() for chunk in encoded])
         end = len(self._known)
         for indices, some in self._waiting:
             start, end = end, end + len(some)
             self._codes.append(np.append(places[start:end], np.int32(NO_MESSAGE))[indices])  # the last one for -1
-        self._known, self._waiting = texts.dictionary, []
+        self._known, self._waiting = encoded[0].dictionary, []  # all chunks have the same
