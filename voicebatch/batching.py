@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_POSITION_BITS: Final = 32
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
     """``order`` lists the recipients' positions request after request; request i is ``order[starts[i]:starts[i+1]]``.
@@ -41,14 +44,16 @@ def group(messages: NDArray[np.int32], *, batch_size: int) -> Grouping:
     """
     import numpy as np
 
-    order = np.argsort(messages, kind="stable").astype(np.int32)
-    sizes = np.bincount(messages) if len(messages) else np.zeros(0, dtype=np.int64)
-    starts = [0]
-    for size in sizes[sizes > 0]:
-        first, end = starts[-1], starts[-1] + int(size)
-        starts.extend(range(first + batch_size, end, batch_size))
-        starts.append(end)
-    return Grouping(order=order, starts=np.array(starts, dtype=np.int64))
+    # Numbers that hold message and position are sorted many times as fast as positions by their messages.
+    keys = messages.astype(np.int64) << _POSITION_BITS | np.arange(len(messages))
+    keys.sort()
+    order = (keys & ((1 << _POSITION_BITS) - 1)).astype(np.int32)
+    sizes = np.bincount(messages)
+    ends = np.cumsum(sizes)
+    requests = -(-sizes // batch_size)  # of each message
+    number = np.arange(requests.sum()) - np.repeat(np.cumsum(requests) - requests, requests)  # among its message's
+    starts = np.repeat(ends - sizes, requests) + number * batch_size
+    return Grouping(order=order, starts=np.append(starts, len(messages)))
 
 
 LONG_NUMBER: Final = re.compile(r"\+?\d(?:[ .\-/\u00a0\u202f]?\d){5,}")
