@@ -67,7 +67,7 @@ class Intake:
         """The union of the files' headers, in their order."""
         return tuple(dict.fromkeys(header for file in self.files for header in file.header))
 
-    def files_of(self, positions: Sequence[int]) -> NDArray[np.int64]:
+    def files_of(self, positions: NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
         """Of each of these rows the position of its file."""
         return np.searchsorted(self.starts, positions, side="right") - 1
 

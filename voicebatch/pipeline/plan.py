@@ -185,7 +185,7 @@ class Plan:
             request = requests[part]
             nothing = pa.nulls(len(rows), pa.string())
             yield Lines(
-                file=pa.array(self.intake.files_of(range(start, start + len(rows)))),
+                file=pa.array(self.intake.files_of(np.arange(start, start + len(rows)))),
                 row=rows,
                 phone=e164_texts(self.intake.number[part]),
                 status=statuses.take(pa.array(self.statuses[part])),

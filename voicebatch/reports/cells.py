@@ -61,8 +61,10 @@ def csv_lines(columns: Sequence[Any]) -> memoryview:
     import pyarrow.compute as pc
 
     comma, end, nothing = (pa.scalar(text, pa.large_string()) for text in (",", "\r\n", ""))
-    *cells, last = [pc.fill_null(column.cast(pa.large_string()), nothing) for column in columns]
-    lines = pc.binary_join_element_wise(*cells, pc.binary_join_element_wise(last, nothing, end), comma)
+    *cells, last = [column.cast(pa.large_string()) for column in columns]
+    filled = pc.JoinOptions(null_handling="replace", null_replacement="")
+    ending = pc.binary_join_element_wise(last, nothing, end, options=filled)
+    lines = pc.binary_join_element_wise(*cells, ending, comma, options=filled)
     _, offsets, texts = lines.buffers()
     ends = memoryview(offsets).cast("q")  # the texts of an Arrow column stand one behind the other
     return memoryview(texts)[ends[lines.offset] : ends[lines.offset + len(lines)]]
@@ -73,6 +75,8 @@ def text_column(cells: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not pc.max(pc.binary_length(cells)).as_py():
+        return cells  # all are empty
     doubtful = pc.fill_null(pc.match_substring_regex(cells, r'^[^0-9A-Za-z]|[",\r\n]'), False)  # noqa: FBT003
     mended = [_in_quotes(harmless(cell)) for cell in cells.filter(doubtful).to_pylist()]
     return pc.replace_with_mask(cells, doubtful, pa.array(mended, cells.type))
