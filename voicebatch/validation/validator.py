@@ -135,8 +135,9 @@ class Validator:
         name = self._schema.phone_column
         if self._told is None or name is None or name not in columns:
             return
+        is_valid = columns[name].text.is_valid().to_numpy(zero_copy_only=False)
         for place, verdict in phones.items():
-            if columns[name].text[place].is_valid:
+            if is_valid[place]:
                 yield _Found(place, name, verdict.check, self._told.error or verdict.reason)
 
     def _refused(self, columns: Mapping[str, _Cells]) -> Iterator[_Found]:
