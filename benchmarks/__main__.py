@@ -1,6 +1,6 @@
 """Runs every benchmark and prints its ratio.
 
-``--full`` sends the large campaign to 100,000 people, not 20,000, and plans ten million rows as well.
+``--full`` sends the large campaign to 100,000 people, not 20,000, and plans and enqueues ten million rows as well.
 """
 
 import sys
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, campaign, engine, ledger, limit, planning, startup, workbooks
+from benchmarks import callbacks, campaign, engine, enqueueing, ledger, limit, planning, startup, workbooks
 
 
 def main(folder: Path, *, full: bool) -> None:
@@ -19,6 +19,7 @@ def main(folder: Path, *, full: bool) -> None:
         lambda: planning.texts(rows=200_000),
         lambda: workbooks.read(folder, rows=100_000),
         lambda: ledger.transactions(folder, requests=200),
+        lambda: enqueueing.enqueueing(folder, rows=500_000, runs=3),
         lambda: engine.added_time(folder, requests_each=200),
         lambda: campaign.campaign(folder, rows=100_000 if full else 20_000),
         lambda: limit.saturation(folder),
@@ -26,6 +27,7 @@ def main(folder: Path, *, full: bool) -> None:
     ]
     if full:
         claims.append(lambda: planning.long_plan(folder, rows=10_000_000))
+        claims.append(lambda: enqueueing.enqueueing(folder, rows=10_000_000, runs=1))
     for claim in claims:
         print(claim(), flush=True)
 

@@ -60,17 +60,18 @@ def spent(work: Callable[[], object]) -> Spent:
 def in_turn(ours: Sequence[str], baseline: Sequence[str], environment: Mapping[str, str], *, runs: int) -> Pairs:
     """Runs both commands in turn, as pairs; the first pair warms up and is not counted."""
     pairs = [(process(ours, environment).seconds, process(baseline, environment).seconds) for _ in range(runs + 1)]
-    return _compared(pairs[1:])
+    return compared(pairs[1:])
 
 
 def calls_in_turn(ours: Callable[[], object], baseline: Callable[[], object], *, runs: int) -> tuple[Pairs, Pairs]:
     """The same for calls in this process: by the clock, and in processor time."""
     pairs = [(spent(ours), spent(baseline)) for _ in range(runs + 1)][1:]
-    clock = _compared((mine.seconds, theirs.seconds) for mine, theirs in pairs)
-    return clock, _compared((mine.cpu, theirs.cpu) for mine, theirs in pairs)
+    clock = compared((mine.seconds, theirs.seconds) for mine, theirs in pairs)
+    return clock, compared((mine.cpu, theirs.cpu) for mine, theirs in pairs)
 
 
-def _compared(measured: Iterable[tuple[float, float]]) -> Pairs:
+def compared(measured: Iterable[tuple[float, float]]) -> Pairs:
+    """What pairs of seconds say, ours first."""
     pairs = list(measured)
     return Pairs(
         ours=statistics.median(mine for mine, _ in pairs),

@@ -15,6 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ from tests.ledger.moves import (
     wait,
 )  # fmt: skip
 from voicebatch.errors import InputError, LedgerError, UsageError
-from voicebatch.ledger import AnswerLine, Claim, Ledger, NewBatch, NewRow, NewRun, Worker
+from voicebatch.ledger import AnswerLine, Claim, Ledger, NewBatch, NewRow, NewRows, NewRun, Worker
 from voicebatch.models import (
     Batch,
     BatchStatus,
@@ -714,3 +715,21 @@ def test_a_plan_may_come_from_iterators(ledger: Ledger, make_run: MakeRun, noon:
     lazy = replace(run, batches=iter([NewBatch(batch, None)]), rows=iter([row]), counts=counts)
     assert ledger.enqueue(lazy, now=noon)
     assert claim(ledger, run, noon).batch == batch
+
+
+def test_rows_in_columns_are_the_same_as_rows_one_by_one(ledger: Ledger, make_run: MakeRun, noon: datetime) -> None:
+    one_by_one, other = make_run(2, 1), make_run(2, 1)
+    rows = [*other.rows, NewRow(file=1, row=4, phone=None, status="rejected", reason='a "\0", é\n\\.', batch_id=None)]
+    file, row, *texts = zip(*rows, strict=True)
+    kept = NewRows(pa.array(file), pa.array(row), *(pa.array(map(_plain, text), pa.string()) for text in texts))
+    few = [NewRows(*(column[at : at + 2] for column in kept)) for at in range(0, len(rows), 2)]
+    queued(ledger, one_by_one, noon)
+    queued(ledger, replace(other, rows=few), noon)
+    first, second = ([*ledger.rows(run.id)] for run in (one_by_one, other))
+    assert [line[:2] + line[3:5] for line in second[:-1]] == [line[:2] + line[3:5] for line in first]
+    assert [line.batch_id for line in second[:3]] == [row.batch_id for row in other.rows][:3]
+    assert (second[-1].phone, second[-1].reason) == (None, 'a "", é\n\\.')
+
+
+def _plain(value: object) -> str | None:
+    return None if value is None else str(value)

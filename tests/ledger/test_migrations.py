@@ -74,6 +74,7 @@ SINCE: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
         },
         "lookups": {"id": 1, "limiter": "credit", "started_at": NOON, "ended_at": LATER},
     },
+    "0005": {},
 }  # fmt: skip
 """What each revision added to what is in every table: columns with their values, or the row of a new table."""
 

@@ -16,6 +16,7 @@ from voicebatch.ledger.records import (
     DeliveryLine,
     NewBatch,
     NewRow,
+    NewRows,
     NewRun,
     Receipt,
     RowLine,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from voicebatch.ledger.store import Ledger
 
 __all__ = [
-    "AnswerLine", "Cancellable", "Claim", "DeliveryLine", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRun",
-    "Receipt", "RowLine", "Run", "Scheduled", "Tally", "Uncharged", "Wait", "Worker", "existing", "show_url",
+    "AnswerLine", "Cancellable", "Claim", "DeliveryLine", "HostClock", "Ledger", "NewBatch", "NewRow", "NewRows",
+    "NewRun", "Receipt", "RowLine", "Run", "Scheduled", "Tally", "Uncharged", "Wait", "Worker", "existing", "show_url",
 ]  # fmt: skip
 
 _HEAVY: Final = {"HostClock": "clock", "Claim": "queue", "Wait": "queue", "Ledger": "store"}

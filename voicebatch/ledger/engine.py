@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, inspect, text
+from sqlalchemy import Column, Connection, Engine, Table, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -18,7 +18,7 @@ from voicebatch.ledger import postgresql, sqlite
 from voicebatch.ledger.kinds import PATIENCE, Kind
 from voicebatch.ledger.tables import metadata
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """The migrations, oldest first. A ledger at any other revision was made by a newer voicebatch."""
 
 _KINDS: Final[Mapping[str, Kind]] = {"sqlite": sqlite, "postgresql": postgresql}
@@ -113,7 +113,7 @@ def show_url(url: str) -> str:
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts what is not there yet, by its key; what is there stays as it is."""
-    connection.execute(_kind(connection.engine.url).insert_into(table).on_conflict_do_nothing(), rows)
+    _kind(connection.engine.url).insert_new(connection, table, rows)
 
 
 def insert_or_outrank(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -130,10 +130,19 @@ def _outranking(backend: str, table: Table) -> Any:
     return insert.on_conflict_do_update(index_elements=keys, set_=changed, where=theirs.rank > table.c.rank)
 
 
-def copy_in(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Inserts millions of rows through the driver's bulk path. Values are as the driver takes them."""
+def copy_in(connection: Connection, table: Table, columns: Sequence[str], blocks: Iterable[Sequence[Any]]) -> None:
+    """Inserts millions of rows through the driver's bulk path, in blocks of Arrow columns.
+
+    They are integers, or texts as ``stored`` gives them.
+    """
     quote = connection.dialect.identifier_preparer.quote
-    _kind(connection.engine.url).copy_in(connection, quote(table.name), [quote(name) for name in columns], rows)
+    _kind(connection.engine.url).copy_in(connection, quote(table.name), [quote(name) for name in columns], blocks)
+
+
+def stored(connection: Connection, column: Column[Any], value: Any) -> str | None:
+    """A value as text that the database reads back as the same value."""
+    convert = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    return None if value is None else str(convert(value) if convert else value)
 
 
 def lock_enqueueing(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,11 +14,15 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from voicebatch.errors import InputError
 from voicebatch.ledger import engine as databases
-from voicebatch.ledger.records import CONTACTED, NewBatch, NewRow, NewRun
+from voicebatch.ledger.records import CONTACTED, NewBatch, NewRow, NewRows, NewRun
 from voicebatch.ledger.tables import batches, documents, messages, rows, runs
-from voicebatch.models import Batch, BatchStatus, Message, RowStatus
+from voicebatch.models import BatchStatus, Message, RowStatus
 
 _CHUNK: Final = 2_000
+_OF_BATCH: Final = (
+    "id", "run_id", "ordinal", "message_id", "size", "numbers", "status", "reason", "queued_at", "attempts", "estimate",
+)  # fmt: skip
+_ELSEWHERE: Final = "the same message is queued in run "
 _LONGEST_ENQUEUEING: Final = timedelta(days=30)  # from when a run is made to when others see it
 _T = TypeVar("_T")
 
@@ -38,9 +42,8 @@ def enqueue(connection: Connection, new: NewRun, *, now: datetime) -> bool:
             "Nothing was sent.",
             hint="They are called by that run: voicebatch runs",
         )
-    columns = ("run_id", "file", "row", "phone", "status", "reason", "batch_id")
-    lines = ((new.id, *_row_values(row)) for row in overlap.mark(new.rows))
-    databases.copy_in(connection, rows, columns, lines)
+    blocks = (_row_values(new.id, overlap.mark(block)) for block in _in_columns(new.rows))
+    databases.copy_in(connection, rows, ("run_id", *NewRows._fields), blocks)
     if overlap.left_out:
         suppressed = new.counts.suppressed + len(overlap.left_out)
         connection.execute(runs.update().where(runs.c.id == new.id).values(rows_suppressed=suppressed))
@@ -58,7 +61,7 @@ class _Overlap:
     def leave_out(self, new: Iterable[NewBatch]) -> Iterator[NewBatch]:
         """The batches without those people. The estimate stays: it is never below what the others cost."""
         for batch, estimate in new:
-            taken = self.queued.get(batch.message.id, {})
+            taken = self.queued.get(batch.message.id, {}) if self.queued else {}
             numbers = tuple(number for number in batch.numbers if number not in taken) if taken else batch.numbers
             self.kept += len(numbers)
             if len(numbers) < len(batch.numbers):
@@ -66,16 +69,21 @@ class _Overlap:
             if numbers:
                 yield NewBatch(batch if numbers == batch.numbers else replace(batch, numbers=numbers), estimate)
 
-    def mark(self, new: Iterable[NewRow]) -> Iterable[NewRow]:
+    def mark(self, new: NewRows) -> NewRows:
         """The rows, with those people suppressed."""
-        return map(self._marked, new) if self.left_out else new
+        if not self.left_out:
+            return new
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-    def _marked(self, row: NewRow) -> NewRow:
-        run_id = self.left_out.get((row.batch_id or "", row.phone or ""))
-        if run_id is None:
-            return row
-        reason = f"the same message is queued in run {run_id}"
-        return row._replace(status=RowStatus.SUPPRESSED, reason=reason, batch_id=None)
+        runs_of = [self.left_out.get(one) for one in zip(new.batch_id.to_pylist(), new.phone.to_pylist(), strict=True)]
+        run_id = pa.array(runs_of, pa.string())
+        is_out = pc.is_valid(run_id)
+        return new._replace(
+            status=pc.if_else(is_out, RowStatus.SUPPRESSED.value, new.status),
+            reason=pc.if_else(is_out, pc.binary_join_element_wise(_ELSEWHERE, run_id, ""), new.reason),
+            batch_id=pc.if_else(is_out, None, new.batch_id),
+        )
 
 
 def _queued_since(connection: Connection, new: NewRun) -> Mapping[str, Mapping[str, str]]:
@@ -121,9 +129,33 @@ def _run_values(new: NewRun, now: datetime) -> dict[str, Any]:
     }
 
 
-def _row_values(row: NewRow) -> tuple[object, ...]:
-    reason = row.reason.replace("\0", "")  # of a cell that it quotes; not every database can keep one
-    return (row.file, row.row, row.phone, row.status and str(row.status), reason, row.batch_id)
+def _in_columns(new: Iterable[NewRow | NewRows]) -> Iterator[NewRows]:
+    """Those that come one by one as columns too."""
+    for are_columns, same in itertools.groupby(new, lambda rows: isinstance(rows, NewRows)):
+        blocks = ([one] for one in same) if are_columns else batched(same, _CHUNK)  # noqa: B031 # once
+        yield from map(_columns_of, blocks)
+
+
+def _columns_of(new: Sequence[NewRow | NewRows]) -> NewRows:
+    import pyarrow as pa
+
+    if isinstance(new[0], NewRows):
+        return new[0]
+
+    file, row, *texts = zip(*new, strict=True)
+    return NewRows(pa.array(file), pa.array(row), *(pa.array(map(_text, column), pa.string()) for column in texts))
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _row_values(run_id: str, block: NewRows) -> tuple[Any, ...]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    reason = pc.replace_substring(block.reason, "\0", "")  # of a cell that it quotes; not every database can keep one
+    return (pa.repeat(run_id, len(block.row)), *block._replace(reason=reason))
 
 
 def _insert_documents(connection: Connection, new: NewRun) -> None:
@@ -134,9 +166,10 @@ def _insert_documents(connection: Connection, new: NewRun) -> None:
 
 def _insert_batches(connection: Connection, new: Iterable[NewBatch], now: datetime) -> None:
     for some in batched(new, _CHUNK):
-        heard = {batch.message.id: batch.message for batch, _ in some}
-        databases.insert_new(connection, messages, [_message_values(one, message) for one, message in heard.items()])
-        connection.execute(batches.insert(), [_batch_values(batch, estimate, now) for batch, estimate in some])
+        ids = {message: message.id for message in {batch.message for batch, _ in some}}
+        heard = {message_id: _message_values(message_id, message) for message, message_id in ids.items()}
+        databases.insert_new(connection, messages, list(heard.values()))
+        databases.copy_in(connection, batches, _OF_BATCH, [_batch_values(connection, some, ids, now)])
 
 
 def _message_values(message_id: str, message: Message) -> dict[str, Any]:
@@ -150,18 +183,27 @@ def _message_values(message_id: str, message: Message) -> dict[str, Any]:
     }
 
 
-def _batch_values(batch: Batch, estimate: Decimal | None, now: datetime) -> dict[str, Any]:
-    return {
-        "id": batch.id,
-        "run_id": batch.run_id,
-        "ordinal": batch.ordinal,
-        "message_id": batch.message.id,
-        "size": len(batch.numbers),
-        "numbers": ",".join(batch.numbers),
-        "status": BatchStatus.QUEUED,
-        "queued_at": now,
-        "estimate": estimate,
-    }
+def _batch_values(
+    connection: Connection, some: Sequence[NewBatch], ids: Mapping[Message, str], now: datetime
+) -> tuple[Any, ...]:
+    """The columns ``_OF_BATCH``."""
+    import pyarrow as pa
+
+    queued = [batch for batch, _ in some]
+    costs = {cost: databases.stored(connection, batches.c.estimate, cost) for cost in {cost for _, cost in some}}
+    return (
+        pa.array([batch.id for batch in queued]),
+        pa.array([batch.run_id for batch in queued]),
+        pa.array([batch.ordinal for batch in queued]),
+        pa.array([ids[batch.message] for batch in queued]),
+        pa.array([len(batch.numbers) for batch in queued]),
+        pa.array([",".join(batch.numbers) for batch in queued]),
+        pa.repeat(BatchStatus.QUEUED.value, len(some)),
+        pa.repeat("", len(some)),
+        pa.repeat(databases.stored(connection, batches.c.queued_at, now), len(some)),
+        pa.repeat(0, len(some)),
+        pa.array([costs[cost] for _, cost in some], pa.string()),
+    )
 
 
 def batched(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, Table, Transaction
@@ -43,9 +43,12 @@ class Kind(Protocol):
         """The database's own INSERT, which can say what to do about a row that is there already."""
 
     def copy_in(
-        self, connection: Connection, into: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], /
+        self, connection: Connection, into: str, columns: Sequence[str], blocks: Iterable[Sequence[Any]], /
     ) -> None:
-        """Inserts any number of rows, the fastest way. The names are quoted."""
+        """Inserts any number of rows, the fastest way: blocks of Arrow columns. The names are quoted."""
+
+    def insert_new(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Inserts what is not there yet, by its key."""
 
     def strangers(self, tables: set[str], ours: set[str], /) -> set[str]:
         """Which of another program's tables are in the way of a new ledger."""

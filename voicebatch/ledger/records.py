@@ -54,6 +54,17 @@ class NewRow(NamedTuple):
     batch_id: str | None
 
 
+class NewRows(NamedTuple):
+    """Rows like ``NewRow`` as Arrow columns of one length: integers, and texts."""
+
+    file: Any
+    row: Any
+    phone: Any
+    status: Any
+    reason: Any
+    batch_id: Any
+
+
 class NewBatch(NamedTuple):
     """A batch and what it should cost, ``None`` without a price."""
 
@@ -66,6 +77,7 @@ class NewRun:
     """A sealed plan on its way into the ledger.
 
     ``planned_at`` is since when another run may have queued the same people unseen; ``None``: that does not matter.
+    ``rows`` come one by one, or many together in columns, which is how millions go in fast.
     """
 
     id: str
@@ -83,7 +95,7 @@ class NewRun:
     counts: RowCounts
     documents: Mapping[str, bytes]
     batches: Iterable[NewBatch]
-    rows: Iterable[NewRow]
+    rows: Iterable[NewRow | NewRows]
 
 
 class Contact(NamedTuple):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, Transaction, create_engine, event
+from sqlalchemy import Connection, Engine, Table, Transaction, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
@@ -20,7 +19,6 @@ from voicebatch.ledger import filesystems
 from voicebatch.ledger.kinds import PATIENCE, Failure, default_patience
 
 _CONNECTIONS: Final = 100  # more than the requests in flight: none waits for another's connection
-_CHUNK: Final = 20_000
 _FILE: Final = "voicebatch_file"
 
 _AGAIN: Final = "Then type the same command again."
@@ -111,18 +109,26 @@ def lock_alone(_connection: Connection, _work: str) -> None:
     """Whoever writes is alone already."""
 
 
-def insert_into(table: Table) -> Insert:
+def insert_into(table: Table) -> Any:
     """With ``ON CONFLICT``."""
     return insert(table)
 
 
-def copy_in(connection: Connection, into: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Through the driver's ``executemany``."""
+    connection.execute(insert_into(table).on_conflict_do_nothing(), rows)
+
+
+def copy_in(connection: Connection, into: str, columns: Sequence[str], blocks: Iterable[Sequence[Any]]) -> None:
     """Through the driver's ``executemany``."""
     values = ", ".join("?" * len(columns))
     sql = f"INSERT INTO {into} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 # our own names
-    iterator = iter(rows)
-    while some := list(itertools.islice(iterator, _CHUNK)):
-        connection.exec_driver_sql(sql, [tuple(row) for row in some])
+    driver: Any = connection.connection.driver_connection
+    try:
+        for block in blocks:
+            driver.executemany(sql, zip(*(column.to_pylist() for column in block), strict=True))
+    except sqlite3.Error as error:
+        raise DatabaseError(sql, None, error, hide_parameters=True) from error
 
 
 def strangers(tables: set[str], _ours: set[str]) -> set[str]:

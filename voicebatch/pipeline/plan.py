@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from voicebatch import batching
-from voicebatch.errors import InputError
-from voicebatch.ledger import NewBatch, NewRow, NewRun, RowLine, show_url
+from voicebatch.errors import InputError, NothingToSendError
+from voicebatch.ledger import NewBatch, NewRows, NewRun, RowLine, show_url
 from voicebatch.models import (
     NUMBERS_APART,
     Batch,
@@ -32,6 +32,7 @@ from voicebatch.models import (
 )
 from voicebatch.pacing import Usage, earliest_finish
 from voicebatch.phones import e164_texts
+from voicebatch.pipeline.ahead import ahead
 from voicebatch.pipeline.marking import STATUSES
 from voicebatch.pipeline.numbers import by_calling_code, count_by_calling_code
 from voicebatch.pipeline.opt_outs import OptOutList
@@ -138,7 +139,7 @@ class Plan:
             return error
         if counts.queued:
             return None
-        return InputError(
+        return NothingToSendError(
             f"There is nothing to send: of {counts.total} rows {counts.rejected} are rejected and "
             f"{self.suppressed_words}.",
             hint=f"The reason of every row is in {self.report_dir / 'recipients.csv'}",
@@ -264,20 +265,11 @@ class Plan:
             rows=self._new_rows(),
         )
 
-    def _new_rows(self) -> Iterator[NewRow]:
-        for block in self.blocks():
-            status = pc.if_else(pc.equal(block.status, RowStatus.QUEUED.value), None, block.status).to_pylist()
-            reasons, ids = block.reason.to_pylist(), block.batch_id.to_pylist()
-            rows = zip(
-                block.file.to_pylist(),
-                block.row.to_pylist(),
-                block.phone.to_pylist(),
-                status,
-                reasons,
-                ids,
-                strict=True,
-            )
-            yield from map(NewRow._make, rows)
+    def _new_rows(self) -> Iterator[NewRows]:
+        """The same for the ledger, in which a queued row has the status of its batch. Made ahead, in another thread."""
+        for block in ahead(self.blocks()):
+            status = pc.if_else(pc.equal(block.status, RowStatus.QUEUED.value), None, block.status)
+            yield NewRows(block.file, block.row, block.phone, status, block.reason, block.batch_id)
 
     def _request_of_rows(self) -> NDArray[np.int32]:
         """The ordinal of every row's request, -1 for a row that is in none."""
