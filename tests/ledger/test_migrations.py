@@ -244,6 +244,13 @@ def indexes_of(engine: Engine) -> dict[str, Any]:
         }
 
 
+def settings_of(engine: Engine) -> dict[str, Any]:
+    """Those that PostgreSQL knows for a table of its own."""
+    with engine.connect() as connection:
+        inspector = inspect(connection)
+        return {table: inspector.get_table_options(table).get("postgresql_with") for table in metadata.tables}
+
+
 def test_it_has_todays_tables_and_indexes(opened: Ledger, databases: Databases) -> None:
     with transaction(opened._engine, write=False) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
@@ -254,6 +261,7 @@ def test_it_has_todays_tables_and_indexes(opened: Ledger, databases: Databases) 
     with transaction(new) as connection:
         metadata.create_all(connection)
     assert indexes_of(opened._engine) == indexes_of(new)
+    assert settings_of(opened._engine) == settings_of(new)
     new.dispose()
 
 
