@@ -10,8 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from voicebatch.errors import UsageError
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from upath import UPath
 
 Place: TypeAlias = "str | Path | ObjectStoragePath"
 """A path, a URL that fsspec knows (``s3://bucket/people.csv``, ``s3://CONNECTION@bucket/…``), or Airflow's own kind."""
@@ -27,18 +30,20 @@ class Stage:
     names: dict[str, str] = field(default_factory=dict)
 
     def bring(self, place: Place) -> Path:
-        """The file or folder on this machine. Raises ``FileNotFoundError`` when what is elsewhere is not there."""
+        """The file or folder on this machine. Raises ``UsageError`` when what is elsewhere is not there."""
         if (here := local(place)) is not None:
             return here
         there = remote(place)
         copy = self.folder / str(len(self.names)) / there.name
-        copy.parent.mkdir()
         self.names[str(copy)] = str(place)
-        if there.is_dir():
-            for file in (one for one in there.rglob("*") if one.is_file()):
-                _copy_here(file, copy / str(file)[len(str(there)) :].lstrip("/"))
-        else:
-            _copy_here(there, copy)
+        try:
+            if there.is_dir():
+                for file in (one for one in there.rglob("*") if one.is_file()):
+                    _copy_here(file, copy / str(file)[len(str(there)) :].lstrip("/"))
+            else:
+                _copy_here(there, copy)
+        except FileNotFoundError:
+            raise UsageError(f"There is no file {place}.", hint="Check the path and its connection.") from None
         return copy
 
 
@@ -82,20 +87,26 @@ def local(place: Place) -> Path | None:
     return None
 
 
-def remote(place: Place) -> ObjectStoragePath:
-    """As Airflow opens it, with the credentials of its connection."""
+def remote(place: Place) -> UPath:
+    """As Airflow opens it, with its connection's credentials; as fsspec does where Airflow knows no such scheme."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from upath import UPath
 
-    return place if isinstance(place, ObjectStoragePath) else ObjectStoragePath(str(place))
+    path = place if isinstance(place, UPath) else ObjectStoragePath(str(place))
+    try:
+        path.fs  # noqa: B018 # Airflow looks for it only now
+    except ValueError:
+        return UPath(str(place))
+    return path
 
 
-def _copy_here(there: ObjectStoragePath, copy: Path) -> None:
+def _copy_here(there: UPath, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     with there.open("rb") as source, copy.open("wb") as target:
         shutil.copyfileobj(source, target)
 
 
-def _copy_there(folder: Path, there: ObjectStoragePath) -> None:
+def _copy_there(folder: Path, there: UPath) -> None:
     """The manifest comes last: who sees it has the others too."""
     files = sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.name == _MANIFEST)
     for file in files:

@@ -31,8 +31,6 @@ def in_airflows_words(*, if_empty: IfEmpty = "fail", names: Mapping[str, str] | 
         yield
     except VoicebatchError as error:
         raised = _exception(error, if_empty)(_message(error, names or {}))
-    except FileNotFoundError as error:
-        raised = AirflowException(f"There is no file {error.filename or error}. Check the path and its connection.")
     else:
         return
     raise raised from None  # the other traceback is about the code, and this about the data

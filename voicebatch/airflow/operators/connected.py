@@ -10,8 +10,11 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from voicebatch.airflow.hooks.voicebatch import VoicebatchHook
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
     from voicebatch.airflow.hooks.voicebatch import Account
     from voicebatch.airflow.storage import Place
+    from voicebatch.models import RunSummary
 
 
 class ConnectedOperator(BaseOperator):
@@ -34,6 +37,8 @@ class ConnectedOperator(BaseOperator):
         super().__init__(**kwargs)
         self.out = out
         self.voicebatch_conn_id = voicebatch_conn_id
+        self._worked_on: str | None = None
+        self._reported: RunSummary | None = None
 
     @cached_property
     def account(self) -> Account:
@@ -44,6 +49,14 @@ class ConnectedOperator(BaseOperator):
     def where(self) -> dict[str, Any]:
         """The ledger, as all of voicebatch's functions take it."""
         return {"ledger": self.account.ledger, "sandbox": self.account.sandbox}
+
+    def get_openlineage_facets_on_complete(self, _task_instance: object) -> OperatorLineage | None:
+        """The files that were read and the reports that were written, if OpenLineage listens."""
+        from voicebatch import app
+        from voicebatch.airflow.lineage import lineage_of
+
+        run = app.find_run(self._worked_on, **self.where) if self._worked_on else None
+        return lineage_of(run, self._reported) if run else None
 
     @property
     def reports(self) -> Place:

@@ -52,6 +52,7 @@ class VoicebatchPlanOperator(PlanningOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """The shards."""
         run = self.planned(context)
+        self._worked_on = run.key
         max_cost = None if self.max_cost is None else str(self.max_cost)
         return [{"run_id": run.id, "max_cost": max_cost} for _ in range(self.shards)]
 

@@ -96,7 +96,8 @@ class WaitingOperator(ConnectedOperator):
 
         with delivered(self.reports) as folder:
             summary = app.report(run_id, out=folder, **self.where)
-        return replace(summary, report_dir=join(self.reports, run_id))
+        self._reported = replace(summary, report_dir=join(self.reports, run_id))
+        return self._reported
 
     def _work(self, context: Context, run_id: str, *, since: datetime) -> dict[str, Any]:
         stop = self._work_stops = threading.Event()
@@ -144,6 +145,7 @@ class WaitingOperator(ConnectedOperator):
         """The small result, for XCom and the events of the task's assets. Raises what a failure amounts to."""
         from voicebatch.pipeline.running import failure
 
+        self._worked_on = summary.key
         error = failure(summary)
         if isinstance(error, RefusedError) or (isinstance(error, UnknownError) and self.on_unknown == "ignore"):
             self.log.warning("%s %s", error.message, error.hint)
