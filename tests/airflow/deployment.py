@@ -168,10 +168,9 @@ class Deployment:
     # Its API
 
     def api(self, method: str, path: str, body: object = None, *, ok: bool = True, **parameters: str) -> Any:
-        """A request to Airflow's public API, and what its answer holds."""
-        answer = self._session.request(
-            method, f"{self.url}/api/v2/{path}", json=body, params=parameters, timeout=60, allow_redirects=False
-        )
+        """A request to Airflow's public API, and what its answer holds; ``/ui/…`` is what its pages ask for."""
+        url = f"{self.url}{path}" if path.startswith("/") else f"{self.url}/api/v2/{path}"
+        answer = self._session.request(method, url, json=body, params=parameters, timeout=60, allow_redirects=False)
         assert answer.ok or not ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 

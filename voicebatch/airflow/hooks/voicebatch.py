@@ -46,16 +46,18 @@ class VoicebatchHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """The fields of our own, for a version of Airflow that asks the hook for them and not the provider's info."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from flask_babel import lazy_gettext
-        from wtforms import BooleanField, StringField
+        from wtforms import BooleanField, PasswordField, StringField
 
-        return {
-            name: BooleanField(lazy_gettext(one["label"]), description=one["description"])
-            if "boolean" in one["schema"]["type"]
-            else StringField(lazy_gettext(one["label"]), description=one["description"], widget=BS3TextFieldWidget())
-            for name, one in EXTRA_FIELDS.items()
-        }
+        def field(label: str, schema: dict[str, Any], description: str) -> Any:
+            if "boolean" in schema["type"]:
+                return BooleanField(lazy_gettext(label), description=description)
+            if schema.get("format") == "password":
+                return PasswordField(lazy_gettext(label), description=description, widget=BS3PasswordFieldWidget())
+            return StringField(lazy_gettext(label), description=description, widget=BS3TextFieldWidget())
+
+        return {name: field(**one) for name, one in EXTRA_FIELDS.items()}
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
