@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -165,6 +164,7 @@ def test_an_old_run_calls_nobody(sandbox: Sandbox, folder: Path) -> None:
 
     old = dagruns.run(dag, at=datetime.now(UTC) - timedelta(days=3))
     assert old.state() == "skipped"
+    assert "longer ago than max_age" in old.said
     assert not sandbox.calls
     assert dagruns.run(dag, at=datetime.now(UTC) - timedelta(days=1)).state() == "success"
 
@@ -415,7 +415,7 @@ def test_a_rehearsal_needs_the_type_alone(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_the_test_of_a_connection_tells_the_credit_and_sends_nothing(
-    sandbox: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, connect: Callable[..., None], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     works, said = VoicebatchHook().test_connection()
     assert works
@@ -427,28 +427,32 @@ def test_the_test_of_a_connection_tells_the_credit_and_sends_nothing(
     monkeypatch.setenv(
         "AIRFLOW_CONN_VOICEBATCH_DEFAULT",
         json.dumps({"conn_type": "voicebatch", "host": sandbox.base_url, "password": "sandbox-wrong-key",
-                    "extra": {"ledger": "x.sqlite"}}),
+                    "extra": {"ledger": str(folder / "ledger.sqlite")}}),
     )  # fmt: skip
     works, said = VoicebatchHook().test_connection()
     assert not works
     assert "sandbox-wrong-key" not in said
 
 
-def test_airflow_finds_the_provider_with_its_connection_type() -> None:
+def test_airflow_shows_the_connection_with_its_form() -> None:
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+    (form,) = [one for one in HookMetaService.hook_meta_data() if one.connection_type == "voicebatch"]
+    assert form.hook_name == "Voicebatch"
+    shown = form.standard_fields
+    assert shown is not None
+    assert (shown.host.title, shown.password.title) == ("Base URL", "API key")
+    assert shown.login.hidden
+    assert form.extra_fields is not None
+    assert form.extra_fields.keys() == {"ledger", "rate", "region", "sandbox"}
+    assert form.extra_fields["ledger"]["schema"]["format"] == "password"
+    assert "boolean" in form.extra_fields["sandbox"]["schema"]["type"]
+
+
+def test_airflow_finds_the_provider() -> None:
     from airflow.providers_manager import ProvidersManager
 
-    manager = ProvidersManager()
-    assert "voicebatch" in manager.providers
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the newest Airflow would have them asked of another class
-        hook = manager.hooks["voicebatch"]
-    assert hook is not None
-    assert hook.hook_name == "Voicebatch"
-    assert hook.connection_testable
-    assert {"ledger", "rate", "region", "sandbox"} <= {
-        name.removeprefix("extra__voicebatch__") for name in manager.connection_form_widgets
-    }
-    assert manager.field_behaviours["voicebatch"]["relabeling"] == {"host": "Base URL", "password": "API key"}
+    assert "voicebatch" in ProvidersManager().providers
 
 
 # The trigger, and parsing
@@ -466,9 +470,12 @@ def test_a_trigger_is_made_again_from_what_it_says_and_holds_no_secret() -> None
 def test_parsing_a_dag_needs_no_key_no_database_and_no_heavy_library() -> None:
     heavy = "pandas pandera pyarrow phonenumbers voicebatch.app voicebatch.ledger voicebatch.provider flask waitress"
     code = (
-        "import sys, voicebatch.airflow.example_dags.example_voicebatch as one\n"
+        "import sys, airflow.sdk, airflow.providers.common.compat.sdk as compat, airflow.triggers.base\n"
+        "compat.BaseHook, compat.BaseOperator, compat.ObjectStoragePath\n"
+        "before = set(sys.modules)\n"
+        "import voicebatch.airflow.example_dags.example_voicebatch\n"
         "import voicebatch.airflow.example_dags.example_voicebatch_shards\n"
-        f"print([name for name in {heavy.split()!r} if name in sys.modules])"
+        f"print([name for name in {heavy.split()!r} if name in sys.modules and name not in before])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
