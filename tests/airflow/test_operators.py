@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -24,7 +26,6 @@ from voicebatch.sandbox import Sandbox, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.airflow,
@@ -479,3 +480,14 @@ def test_parsing_a_dag_needs_no_key_no_database_and_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_dags_of_the_documentation_are_dags() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+    assert len(blocks) == 2
+    for block, tasks in zip(blocks, ({"call"}, {"plan", "call", "report"}), strict=True):
+        names: dict[str, Any] = {}
+        exec(compile(block.replace("):\n    ", ") as dag:\n    ", 1), "airflow.md", "exec"), names)  # noqa: S102 # ours
+        assert set(names["dag"].task_ids) == tasks
