@@ -407,6 +407,22 @@ def test_a_connection_without_a_ledger_calls_nobody(
     assert not sandbox.calls
 
 
+def test_the_secrets_of_a_connection_are_masked_in_logs(
+    connect: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    from airflow.providers.common.compat.sdk import redact
+
+    connect("http://127.0.0.1:1/v1", ledger="postgresql+psycopg://auditor:pass%40word@db/ledger")
+    account = VoicebatchHook().get_conn()
+
+    assert (
+        redact(f"{SECRET}, {account.ledger} and pass@word") == "***, postgresql+psycopg://auditor:***@db/ledger and ***"
+    )
+    assert SECRET not in repr(account)
+    assert "pass" not in repr(account)
+    assert SECRET not in capfd.readouterr().out
+
+
 def test_a_rehearsal_needs_the_type_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = {"conn_type": "voicebatch", "extra": {"sandbox": True}}
     monkeypatch.setenv("AIRFLOW_CONN_VOICEBATCH_DEFAULT", json.dumps(connection))

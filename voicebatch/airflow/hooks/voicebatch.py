@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from voicebatch.airflow.get_provider_info import CONNECTION_TYPE, EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
 
@@ -65,7 +67,7 @@ class VoicebatchHook(BaseHook):
         return UI_FIELD_BEHAVIOUR
 
     def get_conn(self) -> Account:
-        """What the connection says.
+        """What the connection says. Its secrets are masked in every log from then on.
 
         Raises ``UsageError`` where it cannot be used: above all without a ledger, since tasks that run on several
         machines, each with a ledger of its own, would call people twice.
@@ -73,6 +75,8 @@ class VoicebatchHook(BaseHook):
         from voicebatch.errors import UsageError
 
         account = _account(self.get_connection(self.voicebatch_conn_id))
+        for secret in _secrets(account):
+            mask_secret(secret)
         if account.ledger is None and not account.sandbox:
             raise UsageError(
                 f"The connection {self.voicebatch_conn_id!r} names no ledger.",
@@ -113,6 +117,14 @@ def _account(connection: Connection) -> Account:
         region=_text(extra, "region") or "FR",
         sandbox=str(extra.get("sandbox", "")).lower() in {"true", "1", "yes", "on"},
     )
+
+
+def _secrets(account: Account) -> Iterator[str]:
+    """Airflow knows that a password is one, and nothing of a ledger's URL."""
+    if account.api_key:
+        yield account.api_key
+    if account.ledger and (password := urlsplit(account.ledger).password):
+        yield from {password, unquote(password)}
 
 
 def _base_url(connection: Connection) -> str | None:
