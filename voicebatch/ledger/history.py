@@ -27,9 +27,12 @@ from voicebatch.models import BatchStatus, Charge, Delivery, Outcome, RequestCou
 from voicebatch.pricing import Prices, times, total
 
 _ROWS_AT_ONCE = 20_000
+_OWN = tuple(rows.c[name] for name in ("file", "row", "phone", "status", "reason", "batch_id"))
 _ITS = tuple(batches.c[name].label(f"its_{name}") for name in ("id", "status", "reason", "campaign_id", "accepted_at"))
 """What a row takes from its batch."""
+_STATUS = 1  # among these
 _DELIVERY = (deliveries.c.status.label("delivery_status"), deliveries.c.answered)
+_ANSWERED = {None: "", 0: ", not answered", 1: ", answered"}
 _BY_CALLBACK = and_(attempts.c.called_at.is_not(None), attempts.c.outcome != Outcome.ACCEPTED)
 """Of an attempt that the provider took, as a callback shows, and whose answer was lost (null: it may still come)."""
 
@@ -261,31 +264,34 @@ def answers(connection: Connection, run_id: str) -> list[AnswerLine]:
 
 
 def run_rows(connection: Connection, run_id: str) -> Iterator[RowLine]:
-    """Every row of the input in its order."""
+    """Every row of the input in its order. Each is taken apart once, for a name that is looked up takes longer."""
     parts, counts = _parts(connection, run_id), run_counts(connection, run_id)
     of_row = and_(rows.c.batch_id == deliveries.c.batch_id, rows.c.phone == deliveries.c.number)
     query = (
-        select(rows, *_ITS, *_DELIVERY)
+        select(*_OWN, *_ITS, *_DELIVERY)
         .select_from(rows.outerjoin(batches, rows.c.batch_id == batches.c.id).outerjoin(deliveries, of_row))
         .where(rows.c.run_id == run_id)
         .order_by(rows.c.file, rows.c.row)
     )
     for found in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
-        is_in_part = found.its_status == BatchStatus.SPLIT and found.status is None
-        batch, told = parts[found.batch_id, found.phone] if is_in_part else (found, found)
-        yield _row_line(found, batch, _delivery(told, counts.get(batch.its_id)))
+        file, row, phone, status, reason, batch_id, *its = found
+        if status is not None:
+            yield RowLine(file, row, phone, RowStatus(status), reason or "", None, None, None)
+        else:
+            told = parts[batch_id, phone] if its[_STATUS] == BatchStatus.SPLIT else its
+            yield _row_line(file, row, phone, reason, *told, counts=counts)
 
 
-def _parts(connection: Connection, run_id: str) -> Mapping[tuple[str, str], tuple[Any, Any]]:
-    """The batch of everyone whose batch of the plan was split, by that batch and number, with what callbacks say."""
+def _parts(connection: Connection, run_id: str) -> Mapping[tuple[str, str], Sequence[Any]]:
+    """``_ITS`` and ``_DELIVERY`` of everyone whose batch of the plan was split, by that batch and number."""
     part = (batches.c.run_id == run_id, batches.c.split_from.is_not(None), batches.c.status != BatchStatus.SPLIT)
-    query = select(*_ITS, batches.c.split_from, batches.c.numbers).where(*part)
+    query = select(batches.c.split_from, batches.c.numbers, *_ITS).where(*part)
     told = select(deliveries.c.batch_id, deliveries.c.number, *_DELIVERY).select_from(deliveries.join(batches))
-    known = {(found.batch_id, found.number): found for found in connection.execute(told.where(*part))}
+    known = {(batch_id, number): delivery for batch_id, number, *delivery in connection.execute(told.where(*part))}
     return {
-        (found.split_from, number): (found, known.get((found.its_id, number)))
-        for found in connection.execute(query)
-        for number in found.numbers.split(",")
+        (whole, number): (*its, *known.get((its[0], number), (None, None)))
+        for whole, numbers, *its in connection.execute(query)
+        for number in numbers.split(",")
     }
 
 
@@ -313,28 +319,32 @@ def _charge(line: Row[Any]) -> Charge:
     )
 
 
-def _row_line(found: Row[Any], batch: Any, delivery: str) -> RowLine:
-    """A row that is in no batch has its own status and reason."""
-    own = found.status is not None
-    status = RowStatus(found.status) if own else ROW_STATUS[BatchStatus(batch.its_status)]
-    return RowLine(
-        file=found.file,
-        row=found.row,
-        phone=found.phone,
-        status=status,
-        reason=found.reason or ("" if own else batch.its_reason) or "",
-        batch_id=None if own else batch.its_id,
-        campaign_id=None if own else batch.its_campaign_id,
-        accepted_at=None if own else batch.its_accepted_at,
-        delivery=delivery if status is RowStatus.ACCEPTED else "",
-    )
+def _row_line(
+    file: int,
+    row: int,
+    phone: str,
+    reason: str | None,
+    batch_id: str,
+    batch_status: Any,
+    batch_reason: str,
+    campaign_id: str | None,
+    accepted_at: datetime | None,
+    told: str | None,
+    answered: int | None,
+    *,
+    counts: Mapping[str, tuple[int, int]],
+) -> RowLine:
+    """A row that is in a batch has its status, and its reason unless it has one of its own."""
+    status = ROW_STATUS[batch_status]
+    delivery = _delivery(told, answered, counts.get(batch_id)) if status is RowStatus.ACCEPTED else ""
+    why = reason or batch_reason or ""
+    return RowLine(file, row, phone, status, why, batch_id, campaign_id, accepted_at, delivery)
 
 
-def _delivery(told: Any, count: tuple[int, int] | None) -> str:
+def _delivery(told: str | None, answered: int | None, count: tuple[int, int] | None) -> str:
     """In the words of the report; of a voicemail campaign only how many are known, unless it is all or none."""
-    if told and told.delivery_status:
-        answered = {None: "", 0: ", not answered", 1: ", answered"}[told.answered]
-        return f"{told.delivery_status}{answered}"
+    if told:
+        return f"{told}{_ANSWERED[answered]}"
     if count and count[0] == count[1]:
         return Delivery.DELIVERED.value
     return f"{count[0]} of {count[1]} delivered" if count else ""
