@@ -34,8 +34,7 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 @pytest.fixture(scope="session")
 def on_postgresql(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgresqlServer) -> Iterator[Deployment]:
     """Airflow with its metadata in PostgreSQL."""
-    postgresql.run("CREATE DATABASE airflow")
-    variables = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _driven_by("psycopg2", postgresql.url("airflow"))}
+    variables = metadata_in(postgresql, "airflow")
     home = tmp_path_factory.mktemp("postgresql") / "airflow"
     with Deployment.started(home, dags=DAGS, variables=variables) as deployment:
         yield deployment
@@ -45,6 +44,12 @@ def on_postgresql(tmp_path_factory: pytest.TempPathFactory, postgresql: Postgres
 def shared_ledger(postgresql_url: str) -> str:
     """A ledger in PostgreSQL for one test."""
     return _driven_by("psycopg", postgresql_url)
+
+
+def metadata_in(postgresql: PostgresqlServer, database: str) -> dict[str, str]:
+    """The setting for a deployment that has its metadata in a new database of this server."""
+    postgresql.run(f"CREATE DATABASE {database}")
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": _driven_by("psycopg2", postgresql.url(database))}
 
 
 def _driven_by(driver: str, url: str) -> str:

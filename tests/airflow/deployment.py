@@ -141,11 +141,12 @@ class Deployment:
         assert done.returncode == 0, f"{command} {arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
-    def start(self, component: str, *arguments: str, command: str | Path = "airflow", name: str = "") -> None:
+    def start(self, component: str, *arguments: str, command: str = "airflow", name: str = "") -> None:
         """Starts a component: ``airflow COMPONENT``, or another command that is to end with the others."""
-        given = ["--port", self.url.rpartition(":")[2]] if component == "api-server" else list(arguments)
+        here = ("--host", "127.0.0.1", "--port", self.url.rpartition(":")[2])
+        given = here if component == "api-server" else arguments
         name = name or component
-        with self._said(name).open("ab") as said:
+        with self._output_of(name).open("ab") as said:
             self.processes[name] = subprocess.Popen(
                 [BIN / command, component, *given],
                 env=self.environment,
@@ -164,6 +165,10 @@ class Deployment:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         process.wait(SECONDS)
+
+    def said(self, name: str) -> str:
+        """What a process has written."""
+        return self._output_of(name).read_text(errors="replace")
 
     # Its API
 
@@ -244,7 +249,7 @@ class Deployment:
 
     # Inside
 
-    def _said(self, name: str) -> Path:
+    def _output_of(self, name: str) -> Path:
         return self.home / f"{name}.said"
 
     @contextlib.contextmanager
@@ -257,6 +262,7 @@ class Deployment:
         finally:
             watch.communicate(timeout=SECONDS)
             for process in self.processes.values():
+                process.kill()
                 process.wait(SECONDS)
 
     @contextlib.contextmanager

@@ -45,12 +45,11 @@ class Rehearsal:
         folder = deployment.home / name
         folder.mkdir()
         deployment.start("sandbox", "--port", "0", "--json", "--rate", rate, *options, command="voicebatch", name=name)
-        said = deployment.home / f"{name}.said"
-        until(lambda: said.read_text().endswith("}\n"), "the sandbox is served")
+        until(lambda: deployment.said(name).endswith("}\n"), "the sandbox is served")
         rehearsal = cls(
             deployment=deployment,
             name=connection or name,
-            url=json.loads(said.read_text())["base_url"],
+            url=json.loads(deployment.said(name))["base_url"],
             ledger=ledger or str(folder / "ledger.sqlite"),
             folder=folder,
         )

@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import voicebatch
 from tests.airflow.deployment import Task
+from tests.airflow.examples import PEOPLE, SHARDS, SMALL, add_example
 from tests.airflow.rehearsal import Rehearsal, everyone_once
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.airflow.deployment import Deployment
 
 pytestmark = pytest.mark.airflow
 
-EXAMPLES: Final = Path(voicebatch.__file__).parent / "airflow" / "example_dags"
-PEOPLE: Final = 60
-SMALL: Final = 1024  # bytes of a result
+A_RESULT: Final = 1024  # bytes, at most
 
 
 def test_three_shards_defer_share_the_limit_and_call_everybody_once(on_sqlite: Deployment, tmp_path: Path) -> None:
-    dag_id = "example_voicebatch_shards"
-    example = (EXAMPLES / f"{dag_id}.py").read_text()
-    (on_sqlite.home / "dags" / f"{dag_id}.py").write_text(example.replace("/tmp/voicebatch", str(tmp_path)))  # noqa: S108
+    add_example(on_sqlite, SHARDS, tmp_path)
     sandbox = Rehearsal.started(on_sqlite, rate="20/8s", connection="voicebatch_default")
-    run_id = on_sqlite.trigger(dag_id)
-    assert on_sqlite.run_ends(dag_id, run_id) == "success"
+    run_id = on_sqlite.trigger(SHARDS)
+    assert on_sqlite.run_ends(SHARDS, run_id) == "success"
     assert sandbox.called == everyone_once(PEOPLE)
     assert sandbox.outcomes == {"accepted": PEOPLE}  # no request was made that the limit turned away
     for index in range(3):
-        log = on_sqlite.log(Task(dag_id, run_id, "call", index))
+        log = on_sqlite.log(Task(SHARDS, run_id, "call", index))
         assert "Pausing task as DEFERRED" in log
         assert "Trigger fired event" in log
-        assert len(json.dumps(on_sqlite.result(Task(dag_id, run_id, "call", index)))) < SMALL
-    result = on_sqlite.result(Task(dag_id, run_id, "report"))
+        assert len(json.dumps(on_sqlite.result(Task(SHARDS, run_id, "call", index)))) < A_RESULT
+    result = on_sqlite.result(Task(SHARDS, run_id, "report"))
     assert (result["status"], result["rows"]["accepted"]) == ("complete", PEOPLE)
     assert (tmp_path / "reports" / result["run_id"] / "country_report.csv").is_file()
 
 
-@pytest.mark.parametrize("dag_id", ["example_voicebatch", "example_voicebatch_shards"])
+@pytest.mark.parametrize("dag_id", [SMALL, SHARDS])
 def test_an_example_runs_at_once_with_nothing_but_a_sandbox_connection(on_sqlite: Deployment, dag_id: str) -> None:
-    shutil.copy(EXAMPLES / f"{dag_id}.py", on_sqlite.home / "dags")
+    add_example(on_sqlite, dag_id)
     on_sqlite.connect("voicebatch_default", extra={"sandbox": True})
     run_id = on_sqlite.trigger(dag_id)
     assert on_sqlite.run_ends(dag_id, run_id) == "success"
