@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ from voicebatch.reports.cells import make_folder
 if TYPE_CHECKING:
     import requests
 
+    from voicebatch.app.workers import Crew
     from voicebatch.ledger import Ledger
     from voicebatch.sending import Clock, Sender
 
@@ -50,6 +52,7 @@ def send(
     callbacks: bool = False,
     rate: str | None = None,
     concurrency: int = 4,
+    workers: int = 1,
     timeout: float = 30.0,
     max_cost: Decimal | None = None,
     session: requests.Session | None = None,
@@ -61,9 +64,10 @@ def send(
 
     The plan is committed to its ledger before anything leaves; if its key is there already, what is still queued is
     sent. ``api_key`` None: from the environment or the keyring; ``timeout`` is in seconds. ``stop`` ends the work after
-    the requests in flight. With ``callbacks`` a rehearsal takes those of its sandbox, and waits for them. The summary's
-    ``stop`` and counts say how it ended: see ``pipeline.running.failure``. Raises ``InputError`` for a
-    plan that may not be sent, ``LedgerError`` when the ledger fails.
+    the requests in flight. With ``callbacks`` a rehearsal takes those of its sandbox, and waits for them. Several
+    ``workers`` are processes of this machine, each with ``concurrency`` requests in flight. The summary's ``stop`` and
+    counts say how it ended: see ``pipeline.running.failure``. Raises ``InputError`` for a plan that may not be sent,
+    ``LedgerError`` when the ledger fails.
     """
     if plan.sandbox != sandbox:
         raise UsageError("A plan is sent where it was made for: sandbox has to be the same for both.")
@@ -109,6 +113,7 @@ def resume(
     callbacks: bool = False,
     rate: str | None = None,
     concurrency: int = 4,
+    workers: int = 1,
     timeout: float = 30.0,
     max_cost: Decimal | None = None,
     price_table: str | os.PathLike[str] | None = None,
@@ -177,6 +182,7 @@ class _Sending:
     callbacks: bool
     rate: str | None
     concurrency: int
+    workers: int
     timeout: float
     max_cost: Decimal | None
     session: requests.Session | None
@@ -185,6 +191,13 @@ class _Sending:
     on_progress: OnProgress
     patience: timedelta | None = None
     reports: bool = True
+
+    def __post_init__(self) -> None:
+        if self.workers > 1 and (self.session or self.clock or self.patience):
+            raise UsageError(
+                "Several workers are processes of their own, which take no session, clock or patience from here.",
+                hint="Leave these out, or workers.",
+            )
 
     @classmethod
     def among(cls, arguments: Mapping[str, Any], *, base_url: str) -> Self:
@@ -233,7 +246,8 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             on_progress=how.on_progress,
             patience=how.patience,
         )
-        running.drain(run, ledger, sender.drain, max_cost=how.max_cost, prices=prices)
+        drain = sender.drain if how.workers <= 1 else _crew(sender, run, address, prices, how).drain
+        running.drain(run, ledger, drain, max_cost=how.max_cost, prices=prices)
         how.on_progress(Progress(stage="reporting"))
         address.finish()
         if how.reports:
@@ -241,6 +255,26 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
         else:
             summary = summary_at(run, ledger, address.url, how.rate, clock)
         return replace(summary, waits_until=sender.waits_until and _worth_coming_back(run, ledger, sender))
+
+
+def _crew(sender: Sender, run: Run, address: Address, prices: Prices, how: _Sending) -> Crew:
+    """Several workers, who send as ``sender`` would."""
+    from voicebatch.app.workers import Crew, Job
+
+    job = Job(
+        ledger=sender.ledger.address,
+        run_id=run.id,
+        base_url=address.url,
+        api_key=address.key,
+        notify_url=address.notify_url,
+        timeout=how.timeout,
+        concurrency=sender.concurrency,
+        limiter=sender.limiter,
+        limits=sender.limits,
+        prices=prices,
+        level=logging.getLogger("voicebatch").getEffectiveLevel(),
+    )
+    return Crew(count=how.workers, sender=sender, job=job)
 
 
 def _worth_coming_back(run: Run, ledger: Ledger, sender: Sender) -> datetime:

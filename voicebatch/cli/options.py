@@ -205,7 +205,10 @@ sending = _together(
     option("--yes", "-y", is_flag=True, help="Don't ask."),
     option("--max-cost", metavar="AMOUNT", help="Stop before the request that would pass it."),
     option("--callbacks", is_flag=True, help="With --sandbox: take its callbacks too, and wait for them."),
-    option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight."),
+    option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True,
+           help="Requests in flight, of each worker."),
+    option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+           help="Processes of this machine that send together."),
     option("--require-credit", is_flag=True, help="Send only if the credit covers the estimate."),
     timeout,
-)
+)  # fmt: skip

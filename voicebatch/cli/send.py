@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from voicebatch.pipeline.outlook import Outlook
     from voicebatch.pipeline.plan import Plan
 
-SEND = ("base_url", "sandbox", "callbacks", "rate", "concurrency", "timeout")
+SEND = ("base_url", "sandbox", "callbacks", "rate", "concurrency", "workers", "timeout")
 _NOTHING: Final = "Nothing was sent."
 _LEFT_AT_ONCE: Final = (
     "Left at once. What was in flight may have been sent: it becomes unknown. Go on: voicebatch resume {}"

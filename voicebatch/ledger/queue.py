@@ -198,6 +198,26 @@ def set_stop(connection: Connection, run_id: str, stop: Stop | None, *, who: str
         events.tell(connection, run_id, EventKind.STOPPED, stop.message, who=who, at=now)
 
 
+def let_go_on(
+    connection: Connection,
+    run_id: str,
+    worker: Worker,
+    now: datetime,
+    *,
+    max_cost: Decimal | None,
+    currency: str,
+    is_gone: Callable[[Worker], bool],
+) -> None:
+    """See ``Ledger.let_go_on``."""
+    connection.execute(LOCK_RUN, {"run_id": run_id})
+    alone = not events.at_work(connection, run_id, now=now, is_gone=is_gone) - {str(worker)}
+    set_stop(connection, run_id, None, who=str(worker), now=now)
+    values: dict[str, Any] = {"resumed_at": now}
+    if alone or max_cost is not None:
+        values |= {"max_cost": max_cost, "max_cost_currency": currency}
+    connection.execute(SET_RUN, {"of_run": run_id, **values})
+
+
 def commit_cost(connection: Connection, run: Row[Any], *amounts: Decimal) -> None:
     """Adds to what the run, whose lock is held, is committed to. Only once in a transaction."""
     connection.execute(SET_RUN, {"of_run": run.id, "committed": total((run.committed, *amounts))})

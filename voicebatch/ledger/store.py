@@ -64,6 +64,8 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
+        self.address = url
+        """As it was given: whoever it is handed to opens the same ledger. It may hold a password."""
         self._url = databases.parse_url(url)
         self._engine = databases.open_engine(self._url)
         self.clock: HostClock | ServerClock = HostClock() if self._url.get_backend_name() == "sqlite" else ServerClock()
@@ -156,13 +158,27 @@ class Ledger:
         one on a run sets it or takes it away.
         """
         with self._write() as connection:
+            queue.let_go_on(connection, run_id, worker, now, max_cost=max_cost, currency=currency, is_gone=is_gone)
+            events.join(connection, run_id, worker, now=now)
+
+    def let_go_on(
+        self,
+        run_id: str,
+        *,
+        worker: Worker,
+        now: datetime,
+        max_cost: Decimal | None = None,
+        currency: str = "",
+        is_gone: Callable[[Worker], bool] = Worker.is_gone,
+    ) -> None:
+        """What ``join`` does for all workers, without that one more begins: some will ``come_along``."""
+        with self._write() as connection:
+            queue.let_go_on(connection, run_id, worker, now, max_cost=max_cost, currency=currency, is_gone=is_gone)
+
+    def come_along(self, run_id: str, *, worker: Worker, now: datetime) -> None:
+        """A worker begins, and what stopped the others stops it as well."""
+        with self._write() as connection:
             connection.execute(queue.LOCK_RUN, {"run_id": run_id})
-            alone = not events.at_work(connection, run_id, now=now, is_gone=is_gone) - {str(worker)}
-            queue.set_stop(connection, run_id, None, who=str(worker), now=now)
-            values: dict[str, Any] = {"resumed_at": now}
-            if alone or max_cost is not None:
-                values |= {"max_cost": max_cost, "max_cost_currency": currency}
-            connection.execute(queue.SET_RUN, {"of_run": run_id, **values})
             events.join(connection, run_id, worker, now=now)
 
     def leave(self, run_id: str, *, worker: Worker, now: datetime) -> None:
