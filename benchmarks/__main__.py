@@ -8,28 +8,30 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, campaign, engine, enqueueing, ledger, limit, planning, startup, workbooks
+from benchmarks import callbacks, campaign, claims, engine, enqueueing, ledger, limit, planning, startup, workbooks
 
 
 def main(folder: Path, *, full: bool) -> None:
     """One line a claim, with what it is measured against."""
-    claims: list[Callable[[], str]] = [
+    lines: list[Callable[[], str]] = [
         startup.help_text,
         lambda: planning.plan(folder, rows=1_000_000),
         lambda: planning.texts(rows=200_000),
         lambda: workbooks.read(folder, rows=100_000),
         lambda: ledger.transactions(folder, requests=200),
+        lambda: claims.claims(folder),
         lambda: enqueueing.enqueueing(folder, rows=500_000, runs=3),
         lambda: engine.added_time(folder, requests_each=200),
         lambda: campaign.campaign(folder, rows=100_000 if full else 20_000),
         lambda: limit.saturation(folder),
+        lambda: limit.share(folder),
         lambda: callbacks.taken(folder, callbacks_each=2_000),
     ]
     if full:
-        claims.append(lambda: planning.long_plan(folder, rows=10_000_000))
-        claims.append(lambda: enqueueing.enqueueing(folder, rows=10_000_000, runs=1))
-    for claim in claims:
-        print(claim(), flush=True)
+        lines.append(lambda: planning.long_plan(folder, rows=10_000_000))
+        lines.append(lambda: enqueueing.enqueueing(folder, rows=10_000_000, runs=1))
+    for line in lines:
+        print(line(), flush=True)
 
 
 if __name__ == "__main__":
