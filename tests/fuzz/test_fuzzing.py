@@ -63,7 +63,7 @@ def test_a_target_broken_on_purpose_is_found_out_with_its_input(
     assert "a phone number" in found["template"]
     assert "MemoryError" in found["phones"]
     assert "SIGABRT" in found["workbook"]
-    assert "SIGPROF" in found["parquet"]
+    assert "SIGPROF" in found["parquet"] or "SIGALRM" in found["parquet"]  # on a busy machine the clock is first
     assert "_turn_in_circles" in found["parquet"]
     for failure in fuzzed.failures:
         assert Case.loads(failure.saved.read_text()) == make_case(failure.number)
