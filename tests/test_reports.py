@@ -390,3 +390,26 @@ def test_a_run_is_under_way_as_long_as_a_worker_is_there_that_may_do_the_rest(
         assert isinstance(claim, Claim)
         ledger.record(claim, yes() if outcome is Outcome.ACCEPTED else Reply(outcome=outcome), now=NOW)
     assert summarise(ledger.find(run.id), ledger, limits=limits, limiter="l", now=NOW).status is status
+
+
+def test_what_another_worker_has_under_way_is_never_taken_for_unknown(
+    ledger: Ledger,
+    make_run: Callable[..., NewRun],
+    yes: Callable[..., Reply],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, limits, worker = make_run(2), [RateLimit(requests=9, seconds=1)], Worker.current()
+    ledger.enqueue(run, now=NOW)
+    claim = ledger.claim(run.id, worker=worker, limiter="l", limits=limits, now=NOW, lease_seconds=60)
+    assert isinstance(claim, Claim)
+    count = ledger.request_counts
+
+    def meanwhile(run_id: str) -> RequestCounts:
+        """The answer is recorded after the rows were counted, and before anything else."""
+        ledger.record(claim, yes(2), now=NOW)
+        return count(run_id)
+
+    monkeypatch.setattr(ledger, "request_counts", meanwhile)
+    summary = summarise(ledger.find(run.id), ledger, limits=limits, limiter="l", now=NOW)
+    assert summary.rows.unknown == 2
+    assert summary.status is RunStatus.RUNNING

@@ -68,18 +68,20 @@ def unit_costs(connection: Connection, *, sandbox: bool) -> Prices:
     return Prices(units=units, currency=currency)
 
 
-def row_counts(connection: Connection, run_id: str) -> RowCounts:
-    """How many rows of the input have each status."""
+def row_counts(connection: Connection, run_id: str) -> tuple[RowCounts, bool]:
+    """How many rows of the input have each status; and whether some that are unknown are only under way."""
     run = connection.execute(select(runs).where(runs.c.id == run_id)).one()
     by_status = (
         select(batches.c.status, func.sum(batches.c.size))
         .where(batches.c.run_id == run_id, batches.c.status != BatchStatus.SPLIT)
         .group_by(batches.c.status)
     )
-    totals = dict.fromkeys(RowStatus, 0)
-    for status, size in connection.execute(by_status):
-        totals[ROW_STATUS[BatchStatus(status)]] += int(size)
-    return RowCounts(
+    totals, sizes = dict.fromkeys(RowStatus, 0), dict.fromkeys(BatchStatus, 0)
+    sizes.update({BatchStatus(status): int(size) for status, size in connection.execute(by_status)})
+    for status, size in sizes.items():
+        if size:
+            totals[ROW_STATUS[status]] += size
+    counts = RowCounts(
         total=run.rows_total,
         rejected=run.rows_rejected,
         suppressed=run.rows_suppressed,
@@ -89,6 +91,7 @@ def row_counts(connection: Connection, run_id: str) -> RowCounts:
         unknown=totals[RowStatus.UNKNOWN],
         cancelled=totals[RowStatus.CANCELLED],
     )
+    return counts, sizes[BatchStatus.SENDING] > 0
 
 
 def request_counts(connection: Connection, run_id: str) -> RequestCounts:

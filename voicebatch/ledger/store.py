@@ -421,6 +421,11 @@ class Ledger:
     def row_counts(self, run_id: str) -> RowCounts:
         """How many rows of the input have each status."""
         with self._read() as connection:
+            return history.row_counts(connection, run_id)[0]
+
+    def standing(self, run_id: str) -> tuple[RowCounts, bool]:
+        """The same, and whether some that are unknown are only under way: both of one moment, whoever is at work."""
+        with self._read() as connection:
             return history.row_counts(connection, run_id)
 
     def request_counts(self, run_id: str) -> RequestCounts:

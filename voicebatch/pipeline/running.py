@@ -167,7 +167,9 @@ def _price_the_queue(run: Run, ledger: Ledger, prices: Prices) -> None:
 
 def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter: str, now: datetime) -> RunSummary:
     """The run in figures as the ledger has them now."""
-    rows, requests = ledger.row_counts(run.id), ledger.request_counts(run.id)
+    at_work = ledger.at_work(run.id, now=now)  # first: who leaves meanwhile has left nothing queued
+    rows, sending = ledger.standing(run.id)
+    requests = ledger.request_counts(run.id)
     stop = ledger.find(run.id).stop
     charges, uncharged = ledger.charge_lines(run.id), _priced(ledger.uncharged(run.id), run, ledger)
     deliveries = by_country(ledger, run.id, charges)
@@ -181,7 +183,7 @@ def summarise(run: Run, ledger: Ledger, *, limits: Sequence[RateLimit], limiter:
         key=run.key,
         sandbox=run.sandbox,
         created_at=run.created_at,
-        status=_status(rows, stop, sending=ledger.is_sending(run.id), at_work=ledger.at_work(run.id, now=now)),
+        status=_status(rows, stop, sending=sending, at_work=at_work),
         rows=rows,
         requests=requests,
         cost=total(answer.cost for answer in answers),
