@@ -56,7 +56,7 @@ fuzz: .venv/.installed-dev  ## Try INPUTS damaged inputs (FIRST= the first of th
 	VOICEBATCH_INPUTS=$(INPUTS) VOICEBATCH_FIRST=$(FIRST) VOICEBATCH_SEED=$(SEED) $(BIN)/pytest -m fuzz tests/fuzz --numprocesses 2 --dist load
 
 airflow: .venv-airflow-3.1/.installed .venv-airflow/.installed  ## Run the operators on real Airflow, the oldest version we speak to and the newest
-	.venv-airflow-3.1/bin/pytest -m airflow tests/airflow/test_operators.py tests/airflow/test_deployment_connections.py
+	.venv-airflow-3.1/bin/pytest -m airflow tests/airflow/test_operators.py tests/airflow/test_deployment_connections.py --numprocesses 2 --dist load
 	.venv-airflow/bin/pytest -m airflow tests/airflow --numprocesses 2 --dist loadfile
 
 airflow-celery: .venv-airflow/.installed-celery  ## The same with CeleryExecutor: two workers, Redis and PostgreSQL
