@@ -310,10 +310,12 @@ class AnySequence(RuleBasedStateMachine):
             self._end(group, reply)
 
     def _accept(self, group: Group) -> None:
-        """Its people were called, in whatever part they are; one that is under way waits for that end."""
+        """Its people were called, in whatever part they are; one that is under way waits for that end.
+
+        Some of them may have lost people since this request, who were called by it too.
+        """
         for one in self.groups:
-            is_known = one.status in {BatchStatus.SPLIT, BatchStatus.ACCEPTED} and not one.settled
-            if not (is_known or one.under_way) and one.is_in(group):
+            if one.status is not BatchStatus.SPLIT and not one.under_way and one.is_in(group):
                 self._was_called(one)
 
     def _was_called(self, group: Group) -> None:

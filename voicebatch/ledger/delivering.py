@@ -287,14 +287,12 @@ def _counted(attempt: Row[Any], said: Sequence[Callback]) -> dict[str, Any]:
 def _accept(connection: Connection, attempt: Row[Any], now: datetime) -> int:
     """The batch of an attempt that the provider certainly took."""
     batch = connection.execute(_BATCH, {"batch_id": attempt.batch_id}).one()
-    if batch.status == BatchStatus.ACCEPTED and not batch.settled:
-        return 0
     if batch.status == BatchStatus.SENDING:
         if attempt.number != batch.attempts:
             text = f"a callback shows that attempt {attempt.number} was taken, and the batch is being sent again"
             events.tell(connection, batch.run_id, EventKind.LATE, text, who=queue.CALLBACK, at=now, batch_id=batch.id)
         return 0  # its own answer is still to come
-    return queue.accept_if_called(connection, batch)
+    return queue.accept_late(connection, batch)
 
 
 def _receipt(one: _Read | None, settled: dict[str, int]) -> Receipt:

@@ -83,7 +83,7 @@ _HAS_CALLED: Final = (
     .limit(1)
 )
 _SPLIT_THERE: Final = select(batches).where(*_AT_ITS_PLACE, batches.c.split_from.is_not(None))
-_MAY_BE_CALLED: Final = frozenset({BatchStatus.QUEUED, BatchStatus.UNKNOWN, BatchStatus.REFUSED, BatchStatus.CANCELLED})
+_IN_FLUX: Final = frozenset({BatchStatus.SENDING, BatchStatus.SPLIT})
 _OPEN_ATTEMPTS: Final = (
     select(attempts.c.id, attempts.c.batch_id, attempts.c.worker, attempts.c.lease_until, batches.c.run_id)
     .select_from(attempts.join(batches))
@@ -238,21 +238,35 @@ def accept_if_called(connection: Connection, batch: Row[Any], *, ended: bool = F
     if not yeses:
         return 0
     meant = connection.execute(_SPLIT_THERE, place).all() if batch.status == BatchStatus.SPLIT else [batch]
-    return sum(_accept(connection, one, yeses) for one in meant if ended or _may_be_accepted(one))
+    return sum(_accept(connection, one, yeses) for one in meant if ended or one.status not in _IN_FLUX)
 
 
-def _may_be_accepted(batch: Row[Any]) -> bool:
-    """Also one that counts as accepted without the provider's answer, which may have come now."""
-    return batch.status in _MAY_BE_CALLED or bool(batch.settled) or batch.reason == BY_CALLBACK
+def accept_late(connection: Connection, batch: Row[Any]) -> int:
+    """The same of a batch that is not waiting for this: for how many people it is news."""
+    return max(0, accept_if_called(connection, batch) - (batch.size if _is_accepted(batch) else 0))
 
 
 def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) -> int:
-    """By the latest yes to a request to all of its people: its own, or that of a batch that it is a part of."""
+    """By the latest yes to a request to all of its people: its own, or that of a batch that it is a part of.
+
+    A batch that has its answer keeps it, and yet has those again who left it after an earlier request that was taken.
+    """
     everyone = {*_numbers(batch), *(batch.opted_out or {})}
     to_them = [yes for yes in yeses if yes.batch_id == batch.id or everyone <= {*yes.numbers.split(",")}]
     if not to_them:
         return 0
-    yes = to_them[0]
+    earliest = min(one.number if one.batch_id == batch.id else 0 for one in to_them)
+    if not _is_accepted(batch) or batch.reason == BY_CALLBACK:
+        _set_accepted(connection, batch, to_them[0])
+    return bring_back(connection, batch, earliest)
+
+
+def _is_accepted(batch: Row[Any]) -> bool:
+    """By the provider's own word, not a person's."""
+    return bool(batch.status == BatchStatus.ACCEPTED and not batch.settled)
+
+
+def _set_accepted(connection: Connection, batch: Row[Any], yes: Row[Any]) -> None:
     is_answer = yes.outcome == Outcome.ACCEPTED
     if not is_answer:
         _tell_called(connection, batch, yes)
@@ -266,7 +280,6 @@ def _accept(connection: Connection, batch: Row[Any], yeses: Sequence[Row[Any]]) 
         "cost": yes.cost if yes.batch_id == batch.id else None,
     }
     connection.execute(SET_BATCH, {"of_batch": batch.id, **values})
-    return bring_back(connection, batch, min(one.number if one.batch_id == batch.id else 0 for one in to_them))
 
 
 def _tell_called(connection: Connection, batch: Row[Any], yes: Row[Any]) -> None:

@@ -161,7 +161,7 @@ def _move(
     """Returns for how many people this decides what becomes of them."""
     if _is_overtaken(batch, attempt, reply):
         _tell_late(connection, batch, attempt, reply, now)
-        return queue.accept_if_called(connection, batch)
+        return queue.accept_late(connection, batch)
     if reply.outcome is not Outcome.ACCEPTED and (called := queue.accept_if_called(connection, batch, ended=True)):
         return called
     is_about_some = reply.about_number and batch.size  # of 0: all of them opted out meanwhile
