@@ -2,6 +2,7 @@
 
 VoicebatchError
 ├── UsageError          2   wrong options, missing file or key: correct the command
+│   ├── NoSuchFileError     a file is not there: check the path, or wait for it
 │   └── KeyTakenError       the key stands for other content: take another one
 ├── InputError          3   the input was not accepted: correct the file; nothing was sent
 │   └── NothingToSendError  nobody is left to call: nothing to correct
@@ -48,6 +49,10 @@ class UsageError(VoicebatchError):
 
     exit_code = 2
     kind = "usage"
+
+
+class NoSuchFileError(UsageError):
+    """A file is not there. It may come: whoever waits for it tries again."""
 
 
 class KeyTakenError(UsageError):

@@ -95,7 +95,8 @@ class Sender:
     ``timeout_seconds`` is the longest that a request takes; ``stop`` ends the work after the requests in flight.
     ``max_cost`` is a ceiling in ``currency`` for all workers of the run; ``estimate`` prices a request to some numbers.
     ``notify_url`` is an attempt's own address for callbacks, by the attempt's id. Who has ``patience`` ends the work
-    where the limit would make it wait longer than that: ``waits_until`` then says until when.
+    where the limit would make it wait longer than that: ``waits_until`` then says until when, ``waits_for`` why. As
+    long as nothing arrives it waits all the same: only who tries on finds out that the provider cannot be reached.
     """
 
     ledger: Ledger
@@ -116,6 +117,8 @@ class Sender:
     on_progress: Callable[[Progress], None] = lambda _: None
     patience: timedelta | None = None
     waits_until: datetime | None = field(init=False, default=None)
+    waits_for: str = field(init=False, default="")
+    _is_cut_off: bool = field(init=False, default=False)
     _board: _Board = field(init=False)
     _looked_at: datetime | None = field(init=False, default=None)
     _seen_at: datetime | None = field(init=False, default=None)
@@ -175,18 +178,18 @@ class Sender:
                     assert reply is not None  # noqa: S101 # for the type checker: a Post is answered
                     yield from self._record(claim, reply)
                 case Wait(until=until, reason=reason):
-                    if self._is_too_long(until):
+                    if self._is_too_long(until, reason):
                         return
                     yield self._nap(until, reason)
                     self._look_around(run_id)
                 case None:
                     return
 
-    def _is_too_long(self, until: datetime) -> bool:
+    def _is_too_long(self, until: datetime, reason: str) -> bool:
         """Whether nobody here wants to wait for that; then it is kept."""
-        if self.patience is None or until - self.clock.now() <= self.patience:
+        if self.patience is None or self._is_cut_off or until - self.clock.now() <= self.patience:
             return False
-        self.waits_until = max(self.waits_until or until, until)
+        self.waits_until, self.waits_for = until, reason
         return True
 
     def _post(self, claim: Claim, lease_seconds: float) -> Post:
@@ -206,6 +209,7 @@ class Sender:
         """Tries until somebody takes the batch for lost: an answer that is not recorded is an unknown outcome."""
         while True:
             now = self.clock.now()
+            self._is_cut_off = reply.outcome is Outcome.NOT_SENT
             try:
                 decided = self.ledger.record(claim, reply, now=now, limits=self.limits, estimate=self.estimate)
             except LedgerError as error:

@@ -20,6 +20,7 @@ from tests.airflow import dagruns  # first: it says where Airflow's home is
 from voicebatch import app
 from voicebatch.airflow.hooks.voicebatch import VoicebatchHook
 from voicebatch.airflow.operators import waiting
+from voicebatch.airflow.operators.voicebatch import VoicebatchSendOperator
 from voicebatch.airflow.triggers.voicebatch import VoicebatchTrigger
 from voicebatch.models import RateLimit, Verdict
 from voicebatch.sandbox import Sandbox, serve
@@ -122,7 +123,7 @@ def test_other_people_in_the_same_run_are_not_called_by_the_old_plan(sandbox: Sa
     again = dagruns.run(dag, at=day)
     assert again.state() == "failed"
     assert "others than when run" in again.said
-    assert "voicebatch resume" in again.said
+    assert "nobody is left to be called" in again.said
     assert len(sandbox.calls) == 4
 
 
@@ -393,7 +394,92 @@ def test_a_killed_task_ends_after_the_requests_in_flight(
         assert called(sandbox) == ["01", "02", "03", "04"]
 
 
+def test_a_provider_that_is_not_there_fails_the_task_instead_of_being_waited_for(
+    connect: Callable[..., None], folder: Path
+) -> None:
+    with serve() as gone:
+        url = gone.base_url
+    connect(url)
+
+    done = dagruns.run(dagruns.written(sending(folder)))
+    assert done.state() == "failed"
+    assert "The provider cannot be reached" in done.said
+    assert "a retry or a clear of the task goes on" in done.said
+
+
+def test_a_rehearsed_run_does_not_pass_for_a_real_one(
+    sandbox: Sandbox, connect: Callable[..., None], folder: Path
+) -> None:
+    dag, day = dagruns.written(sending(folder)), datetime(2027, 10, 1, tzinfo=UTC)
+    connect(sandbox.base_url, sandbox=True)
+    assert dagruns.run(dag, at=day).result()["sandbox"] is True
+
+    connect(sandbox.base_url)
+    real = dagruns.run(dag, at=day)
+    assert real.state() == "failed"
+    assert "was a rehearsal in the sandbox: nobody was called" in real.said
+    assert not sandbox.calls
+
+
+def test_mapped_tasks_are_known_by_their_files_not_by_their_places(sandbox: Sandbox, folder: Path) -> None:
+    for name in "ab":
+        (folder / f"{name}.csv").write_text(f"nom,telephone\nZoé,046571000{'ab'.index(name) + 1}\n")
+    body = """
+    VoicebatchSendOperator.partial(task_id="call", text="Bonjour {{{{ nom }}}}.", out={out!r}).expand(files={files!r})
+    """
+    day = datetime(2027, 11, 1, tzinfo=UTC)
+
+    for names in (["b"], ["a", "b"]):
+        files = [str(folder / f"{name}.csv") for name in names]
+        done = dagruns.run(dagruns.written(body.format(out=str(folder), files=files), "mapped"), at=day)
+        assert done.states["call"] == ["success"] * len(names)
+    assert called(sandbox) == ["01", "02"]
+
+
+@pytest.mark.parametrize("argument", [{"on_unknown": "maybe"}, {"if_empty": "maybe"}])
+def test_an_argument_that_is_none_of_the_choices_is_found_when_the_dag_is_read(argument: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="'maybe' is none of"):
+        VoicebatchSendOperator(task_id="call", files="people.csv", text="Bonjour.", **argument)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("lang='xx'", "lang 'xx' is no language"), ("max_cost='lots'", "is no amount"), ("rate='banana'", "N/PERIOD")],
+)
+def test_a_wrong_option_is_not_tried_again(sandbox: Sandbox, folder: Path, option: str, words: str) -> None:
+    done = dagruns.run(dagruns.written(sending(folder, option, "retries=5")))
+    assert done.state() == "failed"
+    assert words in done.said
+    assert not sandbox.calls
+
+
 # The connection
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"rate": "banana"}, "N/PERIOD"),
+        ({"region": "ZZ"}, "is no country code"),
+        ({"ledger": "mysql://db/ledger"}, "an SQLite file or a PostgreSQL database"),
+        ({"raet": "2000/h"}, "has an extra 'raet'"),
+    ],
+)
+def test_the_test_of_a_connection_finds_what_no_task_could_use(
+    connect: Callable[..., None], extra: dict[str, str], words: str
+) -> None:
+    for sandbox in (True, False):
+        connect("http://127.0.0.1:1/v1", sandbox=sandbox, **extra)
+        works, said = VoicebatchHook().test_connection()
+        assert not works
+        assert words in said
+
+
+def test_a_base_url_without_its_path_is_refused(connect: Callable[..., None]) -> None:
+    connect("http://127.0.0.1:8765")
+    works, said = VoicebatchHook().test_connection()
+    assert not works
+    assert "like https://HOST/v1" in said
 
 
 def test_a_connection_without_a_ledger_calls_nobody(
@@ -412,7 +498,8 @@ def test_the_secrets_of_a_connection_are_masked_in_logs(
 ) -> None:
     from airflow.providers.common.compat.sdk import redact
 
-    connect("http://127.0.0.1:1/v1", ledger="postgresql+psycopg://auditor:pass%40word@db/ledger")
+    secret = {"ledger_password": "pass@word"}
+    connect("http://127.0.0.1:1/v1", ledger="postgresql+psycopg://auditor@db/ledger", **secret)
     account = VoicebatchHook().get_conn()
 
     assert (
@@ -461,8 +548,8 @@ def test_airflow_shows_the_connection_with_its_form() -> None:
     assert (shown.host.title, shown.password.title) == ("Base URL", "API key")
     assert shown.login.hidden
     assert form.extra_fields is not None
-    assert form.extra_fields.keys() == {"ledger", "rate", "region", "sandbox"}
-    assert form.extra_fields["ledger"]["schema"]["format"] == "password"
+    assert form.extra_fields.keys() == {"ledger", "ledger_password", "rate", "region", "sandbox"}
+    assert form.extra_fields["ledger_password"]["schema"]["format"] == "password"
     assert "boolean" in form.extra_fields["sandbox"]["schema"]["type"]
 
 

@@ -9,9 +9,14 @@ CONNECTION_TYPE: Final = "voicebatch"
 EXTRA_FIELDS: Final[dict[str, Any]] = {
     "ledger": {
         "label": "Ledger",
-        "schema": {"type": ["string", "null"], "format": "password"},
+        "schema": {"type": ["string", "null"]},
         "description": "The database that remembers what was sent, the same for all workers: "
-        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, or a path for a single machine",
+        "postgresql+psycopg://USER@HOST/DATABASE, or a path for a single machine",
+    },
+    "ledger_password": {
+        "label": "Ledger password",
+        "schema": {"type": ["string", "null"], "format": "password"},
+        "description": "Of that database's user. Airflow hides it, also in its API",
     },
     "rate": {
         "label": "Rate",

@@ -26,6 +26,7 @@ def result_of(summary: RunSummary) -> dict[str, Any]:
 
     return {
         "run_id": summary.run_id,
+        "sandbox": summary.sandbox,
         "key": summary.key,
         "status": str(summary.status),
         "rows": asdict(summary.rows),
@@ -33,7 +34,7 @@ def result_of(summary: RunSummary) -> dict[str, Any]:
         "cost": None if summary.cost is None else money(summary.cost),
         "currency": summary.currency,
         "total_seconds": float(summary.total_seconds),
-        "report": summary.report_dir,
+        "report": summary.report_dir or None,
     }
 
 
@@ -44,8 +45,21 @@ def plan_words(plan: Plan) -> Iterator[str]:
     counts = plan.counts
     yield f"{counts.total} rows: {counts.queued} to call, {plan.suppressed_words}, {counts.rejected} rejected"
     for group in grouped(plan.intake.faults)[:_FAULT_GROUPS]:
-        rows = ", ".join(map(str, group.first_rows))
-        yield f"{group.file}, {group.column or 'row'}: {group.words(f'{group.rows} rows: {rows}')}"
+        rows = f"{group.rows} row{'' if group.rows == 1 else 's'}: {', '.join(map(str, group.first_rows))}"
+        yield f"{group.file}, {group.column or 'row'}: {group.words(rows)}"
+
+
+def run_words(summary: RunSummary) -> Iterator[str]:
+    """How a run stands, for the end of a task's log."""
+    from voicebatch.pricing import money
+
+    counts = ", ".join(f"{count} {status}" for status, count in asdict(summary.rows).items() if count)
+    cost = "" if summary.cost is None else f", {money(summary.cost)} {summary.currency}"
+    yield f"Run {summary.run_id}: {summary.status}. Rows: {counts}{cost}"
+    if summary.sandbox:
+        yield "A rehearsal in the sandbox: nobody was called, and nothing was charged."
+    if summary.report_dir:
+        yield f"Reports: {summary.report_dir}"
 
 
 class Teller:

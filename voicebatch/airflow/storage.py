@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from voicebatch.errors import UsageError
+from voicebatch.errors import NoSuchFileError, UsageError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -30,7 +30,7 @@ class Stage:
     names: dict[str, str] = field(default_factory=dict)
 
     def bring(self, place: Place) -> Path:
-        """The file or folder on this machine. Raises ``UsageError`` when what is elsewhere is not there."""
+        """The file or folder on this machine. Raises ``NoSuchFileError`` when what is elsewhere is not there."""
         if (here := local(place)) is not None:
             return here
         there = remote(place)
@@ -43,7 +43,9 @@ class Stage:
             else:
                 _copy_here(there, copy)
         except FileNotFoundError:
-            raise UsageError(f"There is no file {place}.", hint="Check the path and its connection.") from None
+            raise NoSuchFileError(f"There is no file {place}.", hint="Check the path and its connection.") from None
+        except ImportError as error:
+            raise UsageError(f"{place} cannot be read here: {error}.", hint="On every worker, too.") from None
         return copy
 
 

@@ -5,16 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from voicebatch.errors import KeyTakenError, NothingToSendError, UnknownError, VoicebatchError
+from voicebatch.errors import (
+    AccountError,
+    GuardError,
+    LedgerError,
+    NoSuchFileError,
+    NothingToSendError,
+    UnknownError,
+    UsageError,
+    VoicebatchError,
+)
 
 IfEmpty = Literal["skip", "fail"]
 
-_NO_RETRY: Final = (UnknownError, KeyTakenError)
-"""What a retry cannot change: somebody has to decide."""
+_NO_RETRY: Final = (UnknownError, UsageError)
+"""What a retry cannot change: somebody has to decide, or the DAG is wrong."""
+
+_GO_ON: Final = (AccountError, GuardError, LedgerError)
+"""What left somebody queued."""
 
 _COMMAND: Final = "voicebatch "
 _OPTION: Final = re.compile(r"--([a-z][a-z-]+)")
@@ -36,22 +48,36 @@ def in_airflows_words(*, if_empty: IfEmpty = "fail", names: Mapping[str, str] | 
     raise raised from None  # the other traceback is about the code, and this about the data
 
 
+def one_of(choices: Any, name: str, given: Any) -> Any:
+    """The argument, if it is one of a ``Literal``'s. Raises ``ValueError``: a DAG with another one is not imported."""
+    if given not in get_args(choices):
+        raise ValueError(f"{name}={given!r} is none of {', '.join(map(repr, get_args(choices)))}")
+    return given
+
+
 def _exception(error: VoicebatchError, if_empty: IfEmpty) -> type[Exception]:
     if isinstance(error, NothingToSendError) and if_empty == "skip":
         return AirflowSkipException
-    return AirflowFailException if isinstance(error, _NO_RETRY) else AirflowException
+    is_for_good = isinstance(error, _NO_RETRY) and not isinstance(error, NoSuchFileError)
+    return AirflowFailException if is_for_good else AirflowException
 
 
 def _message(error: VoicebatchError, names: Mapping[str, str]) -> str:
     text = "\n".join(line for line in (error.message, error.hint) if line)
     for path, name in names.items():
         text = text.replace(path, name)
-    lines = [line if _COMMAND in line else _OPTION.sub(_argument, line) for line in text.splitlines()]
+    lines = [in_arguments(line) for line in text.splitlines()]
     if _COMMAND in text:
         lines.append(_LEDGER)
+    if isinstance(error, _GO_ON):
+        lines.append(
+            "In Airflow: when the cause is gone, a retry or a clear of the task goes on with who is still queued."
+        )
     return "\n".join(lines)
 
 
-def _argument(option: re.Match[str]) -> str:
-    """``--max-invalid`` is ``max_invalid`` here."""
-    return option[1].replace("-", "_")
+def in_arguments(line: str) -> str:
+    """``--max-invalid`` is ``max_invalid`` here, unless it belongs to a command."""
+    before, command, after = line.partition(_COMMAND)
+    here = _OPTION.sub(lambda option: option[1].replace("-", "_"), before)
+    return here.replace("type the same command again", "clear the task") + command + after

@@ -248,13 +248,15 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
         )
         drain = sender.drain if how.workers <= 1 else _crew(sender, run, address, prices, how).drain
         running.drain(run, ledger, drain, max_cost=how.max_cost, prices=prices)
-        how.on_progress(Progress(stage="reporting"))
         address.finish()
         if how.reports:
+            how.on_progress(Progress(stage="reporting"))
             summary = concluded(run, ledger, address.url, how.rate, clock)
         else:
             summary = summary_at(run, ledger, address.url, how.rate, clock)
-        return replace(summary, waits_until=sender.waits_until and _worth_coming_back(run, ledger, sender))
+        if sender.waits_until is None or not summary.rows.queued:  # another lane may have got through
+            return summary
+        return replace(summary, waits_until=_worth_coming_back(run, ledger, sender), waits_for=sender.waits_for)
 
 
 def _crew(sender: Sender, run: Run, address: Address, prices: Prices, how: _Sending) -> Crew:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from voicebatch.errors import InputError, UsageError
+from voicebatch.errors import InputError, NoSuchFileError, UsageError
 from voicebatch.readers import parquet
 from voicebatch.readers.delimited import open_delimited
 from voicebatch.readers.parquet import open_parquet
@@ -114,7 +114,7 @@ def _refuse_missing(path: Path) -> None:
             f"{path} is a pipe or a device, no file: it could not be read twice.",
             hint="Write what comes out of it into a file, and give that.",
         )
-    raise UsageError(f"There is no file {path}", hint="Check the path.")
+    raise NoSuchFileError(f"There is no file {path}", hint="Check the path.")
 
 
 def _reader(path: Path) -> Reader:

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from voicebatch.airflow.get_provider_info import CONNECTION_TYPE, EXTRA_FIELDS, UI_FIELD_BEHAVIOUR
+from voicebatch.airflow.words import in_arguments
+from voicebatch.errors import UsageError, VoicebatchError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -72,27 +74,15 @@ class VoicebatchHook(BaseHook):
         Raises ``UsageError`` where it cannot be used: above all without a ledger, since tasks that run on several
         machines, each with a ledger of its own, would call people twice.
         """
-        from voicebatch.errors import UsageError
-
         account = _account(self.get_connection(self.voicebatch_conn_id))
         for secret in _secrets(account):
             mask_secret(secret)
-        if account.ledger is None and not account.sandbox:
-            raise UsageError(
-                f"The connection {self.voicebatch_conn_id!r} names no ledger.",
-                hint="Give it the extra field ledger, the same for all machines: "
-                "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, or a path where everything runs on one machine.",
-            )
-        if not account.api_key and not account.sandbox:
-            raise UsageError(
-                f"The connection {self.voicebatch_conn_id!r} has no API key.", hint="It goes into the field password."
-            )
+        _check(account)
         return account
 
     def test_connection(self) -> tuple[bool, str]:
         """Looks up the credit: whether the address, the key and the ledger work. Nothing is sent."""
         from voicebatch.app.account import credit
-        from voicebatch.errors import VoicebatchError
         from voicebatch.pricing import money
 
         try:
@@ -103,20 +93,53 @@ class VoicebatchHook(BaseHook):
                 api_key=account.api_key, base_url=account.base_url, ledger=account.ledger, timeout=_TEST_SECONDS
             )
         except VoicebatchError as error:
-            return False, f"{error.message} {error.hint}".strip()
+            return False, in_arguments(f"{error.message} {error.hint}".strip())
         return True, f"Credit: {money(left.amount)} {left.currency}".rstrip()
 
 
 def _account(connection: Connection) -> Account:
     extra = connection.extra_dejson
+    if strange := extra.keys() - EXTRA_FIELDS.keys():
+        known = ", ".join(EXTRA_FIELDS)
+        raise UsageError(f"The connection has an extra {min(strange)!r}.", hint=f"Its extras may be {known}.")
     return Account(
         api_key=connection.password or None,
         base_url=_base_url(connection),
-        ledger=_text(extra, "ledger"),
+        ledger=_ledger(_text(extra, "ledger"), _text(extra, "ledger_password")),
         rate=_text(extra, "rate"),
         region=_text(extra, "region") or "FR",
         sandbox=str(extra.get("sandbox", "")).lower() in {"true", "1", "yes", "on"},
     )
+
+
+def _ledger(url: str | None, password: str | None) -> str | None:
+    if url is None or password is None or "://" not in url:
+        return url
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).set(password=password).render_as_string(hide_password=False)
+
+
+def _check(account: Account) -> None:
+    """Raises ``UsageError`` for what no task could use."""
+    from voicebatch import phones
+    from voicebatch.ledger.engine import parse_url
+    from voicebatch.pacing import parse_rate
+
+    if account.ledger is None and not account.sandbox:
+        raise UsageError(
+            "The connection names no ledger.",
+            hint="Give it the extra ledger, the same for all machines: postgresql+psycopg://USER@HOST/DATABASE, or a "
+            "path where everything runs on one machine.",
+        )
+    if not account.api_key and not account.sandbox:
+        raise UsageError("The connection has no API key.", hint="It is the connection's password.")
+    if account.ledger:
+        parse_url(account.ledger)
+    if account.rate:
+        parse_rate(account.rate)
+    if not phones.known_region(account.region.upper()):
+        raise UsageError(f"region {account.region!r} is no country code.", hint="Write it like FR, BE or GB.")
 
 
 def _secrets(account: Account) -> Iterator[str]:
@@ -128,12 +151,16 @@ def _secrets(account: Account) -> Iterator[str]:
 
 
 def _base_url(connection: Connection) -> str | None:
-    """The host as it was typed: an address with its scheme, or a host that is spoken to by HTTPS."""
-    if not connection.host or "://" in connection.host:
-        return connection.host or None
-    port = f":{connection.port}" if connection.port else ""
-    path = f"/{connection.schema}" if connection.schema else ""
-    return f"https://{connection.host}{port}{path}"
+    """The host as it was typed: an address with its scheme."""
+    if not connection.host:
+        return None
+    parts = urlsplit(connection.host)
+    if not parts.scheme or not parts.netloc or parts.path in {"", "/"}:
+        raise UsageError(
+            f"The connection's host {connection.host!r} is no base URL.",
+            hint="Write all of it, like https://HOST/v1. Empty, it is the provider's own.",
+        )
+    return connection.host
 
 
 def _text(extra: dict[str, Any], name: str) -> str | None:

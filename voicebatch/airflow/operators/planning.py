@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from voicebatch.airflow.operators.connected import ConnectedOperator
 from voicebatch.airflow.results import Teller, plan_words
-from voicebatch.airflow.storage import Place, Stage, delivered, local, several, stage
-from voicebatch.airflow.words import IfEmpty, in_airflows_words
+from voicebatch.airflow.storage import Place, Stage, delivered, join, local, several, stage
+from voicebatch.airflow.words import IfEmpty, in_airflows_words, in_arguments, one_of
 from voicebatch.errors import KeyTakenError, UsageError, VoicebatchError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from voicebatch.models import Message
     from voicebatch.pipeline.plan import Plan
 
+_TRIAL: Final = "__airflow_temporary_run_"
 _FORM: Final = ("phone_column", "sheet", "delimiter", "encoding", "include_hidden")
 _PLAN: Final = ("max_invalid", "repeat_window", "batch_size", "notify_url", "notify_email", "sender", "extra_lang")
 _MESSAGE: Final = ("text", "audio", "channel", "lang", "speech_rate", "schedule", "extra_lang")
@@ -37,8 +38,8 @@ class PlanningOperator(ConnectedOperator):
         Airflow's connection: ``s3://CONNECTION@bucket/…`` or an ``ObjectStoragePath``). So may be ``template``,
         ``schema``, ``suppress`` and ``price_table``.
     :param text: the message, voicebatch's own template: ``{{ prenom }}`` is the column. Airflow does not render it.
-    :param key: the run's identity. Default: the DAG, the task and the DAG's run, so that the same run never calls
-        anyone twice, whatever is retried or cleared, and a run of another date does.
+    :param key: the run's identity. Default: the DAG, the task and the DAG's run (of a mapped task also the files), so
+        that the same run never calls anyone twice, whatever is retried or cleared, and a run of another date does.
     :param repeat_window: ``"0"`` by default, as the key decides; ``"24h"`` also leaves out who was sent the same
         message by another run within a day.
     :param max_age: how old the run may be; people are not called weeks late because a catch-up or a backfill has come
@@ -121,24 +122,31 @@ class PlanningOperator(ConnectedOperator):
         self.rate = rate
         self.require_credit = require_credit
         self.max_age = max_age
-        self.if_empty = if_empty
+        self.if_empty = one_of(IfEmpty, "if_empty", if_empty)
 
     def run_key(self, context: Context) -> str:
         """The key of this task's run."""
         if self.key:
             return self.key
         ti = context["ti"]
-        mapped = f" {ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ""
+        is_mapped = ti.map_index is not None and ti.map_index >= 0
+        mapped = (
+            f" {' '.join(map(str, several(self.files)))}" if is_mapped else ""
+        )  # an index moves when the list grows
         return f"airflow {ti.dag_id} {ti.task_id} {ti.run_id}{mapped}"
 
     def planned(self, context: Context) -> Run:
         """The run in the ledger with its plan: the one that has the key already, or a new one."""
         from voicebatch import app
+        from voicebatch.pipeline.running import check_kind
 
+        self._warn_of_a_trial(context)
+        ceiling = amount(self.max_cost)
         with stage() as files, in_airflows_words(if_empty=self.if_empty, names=files.names):
             known = app.find_run(self.run_key(context), **self.where)
             self._check_age(context, known)
             if known:
+                check_kind(known, sandbox=self.account.sandbox)
                 self._check_content(known, files)
                 return known
             made = self._plan(self.run_key(context), files)
@@ -146,7 +154,13 @@ class PlanningOperator(ConnectedOperator):
             if made.refusal:
                 raise made.refusal
             self._look_before(made)
-            return app.enqueue(made, base_url=self.account.base_url, max_cost=amount(self.max_cost))
+            return app.enqueue(made, base_url=self.account.base_url, max_cost=ceiling)
+
+    def _warn_of_a_trial(self, context: Context) -> None:
+        if context["ti"].run_id.startswith(_TRIAL) and not self.account.sandbox:
+            self.log.warning(
+                "airflow tasks test makes a run of its own each time: its people are called, and every time."
+            )
 
     def _plan(self, key: str, files: Stage) -> Plan:
         from voicebatch import app
@@ -198,10 +212,12 @@ class PlanningOperator(ConnectedOperator):
         try:
             app.existing_run(self._files(files), self._message(files), **self._content(known.key, files))
         except KeyTakenError as error:
+            queued = app.summary_of(known.id, **self.where).rows.queued
+            rest = f"Of that plan {queued} people are still queued: voicebatch resume {known.id}, or voicebatch cancel "
             raise KeyTakenError(
                 f"The files or the message are others than when run {known.id} of this task was planned.",
-                hint=f"To send the rest of that plan: voicebatch resume {known.id}. To take it back: voicebatch cancel "
-                f"{known.id}. To send the new one, to people who were called already too: another key.",
+                hint="To call all that are in the files now, also who was called before: another key, or another run "
+                f"of the DAG.\n{f'{rest}{known.id}' if queued else 'Of that plan nobody is left to be called.'}",
             ) from error
         except (VoicebatchError, OSError) as error:
             self.log.info("Whether the input is still the same cannot be told (%s). The plan is sealed.", error)
@@ -231,8 +247,10 @@ class PlanningOperator(ConnectedOperator):
             app.write_plan(there)
             if self.annotate:
                 app.annotate_plan(there, self._files(files), files.names)
+        say = self.log.warning if made.counts.rejected else self.log.info
         for line in plan_words(made):
-            self.log.info("%s", line)
+            say("%s", in_arguments(line))
+        self.log.info("Run %s: what became of every row is in %s", made.run_id, join(self.reports, made.run_id))
 
     def _look_before(self, made: Plan) -> None:
         if self.account.sandbox:
@@ -246,8 +264,10 @@ class PlanningOperator(ConnectedOperator):
             ledger=self.account.ledger,
             require_credit=self.require_credit,
         )
-        for line in (*checked.warnings, *checked.notes):
-            self.log.warning("%s", line)
+        for line in checked.warnings:
+            self.log.warning("%s", in_arguments(line))
+        for line in checked.notes:
+            self.log.info("%s", in_arguments(line))
 
 
 def amount(given: str | float | Decimal | None) -> Decimal | None:

@@ -14,6 +14,7 @@ ledger, as many send tasks as it has shards work on it together, and ``Voicebatc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,7 @@ class VoicebatchSendOperator(WaitingOperator, PlanningOperator):
 
     def conclude(self, summary: RunSummary) -> RunSummary:
         """With the reports, if this is the task that writes them."""
-        return summary if self.shard is not None else self.report(summary.run_id)
+        return replace(summary, report_dir="") if self.shard is not None else self.report(summary.run_id)
 
 
 class VoicebatchReportOperator(WaitingOperator):

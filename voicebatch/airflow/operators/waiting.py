@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from airflow.providers.common.compat.sdk import AirflowException
 
 from voicebatch.airflow.operators.connected import ConnectedOperator
-from voicebatch.airflow.results import result_of
+from voicebatch.airflow.results import result_of, run_words
 from voicebatch.airflow.storage import delivered, join
 from voicebatch.airflow.triggers.voicebatch import VoicebatchTrigger
-from voicebatch.airflow.words import in_airflows_words
+from voicebatch.airflow.words import in_airflows_words, in_arguments, one_of
 from voicebatch.errors import RefusedError, UnknownError
+from voicebatch.models import people
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -51,7 +52,7 @@ class WaitingOperator(ConnectedOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.on_unknown = on_unknown
+        self.on_unknown = one_of(OnUnknown, "on_unknown", on_unknown)
         self.max_wait = max_wait
         self.deferrable = deferrable
         self._work_stops: threading.Event | None = None
@@ -122,7 +123,7 @@ class WaitingOperator(ConnectedOperator):
     def _pause(self, summary: RunSummary, since: datetime) -> tuple[datetime, str] | None:
         """Until when to wait, and why."""
         if summary.waits_until:
-            return summary.waits_until, f"the limit is reached, and {summary.rows.queued} people are still queued"
+            return summary.waits_until, f"{summary.waits_for}, and {people(summary.rows.queued)} are still queued"
         if self.on_unknown != "wait" or summary.rows.queued or not summary.rows.unknown:
             return None
         now = datetime.now(UTC)
@@ -148,11 +149,13 @@ class WaitingOperator(ConnectedOperator):
         self._worked_on = summary.key
         error = failure(summary)
         if isinstance(error, RefusedError) or (isinstance(error, UnknownError) and self.on_unknown == "ignore"):
-            self.log.warning("%s %s", error.message, error.hint)
+            self.log.warning("%s %s", error.message, in_arguments(error.hint))
         elif error:
             raise error
         for finding in summary.findings:
             self.log.warning("Check: %s", finding)
+        for line in run_words(summary):
+            self.log.info("%s", line)
         result = result_of(summary)
         for outlet in self.outlets or ():
             context["outlet_events"][outlet].extra.update(result)
