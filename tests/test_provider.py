@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 NOW: Final = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 KEY: Final = 'k3y/with"é'  # a slash, a quote and an accent: JSON may write each of them in another way
-TIMEOUT: Final = 0.2
+TIMEOUT: Final = 0.5
 SAMPLE: Final = (
     '{"success": true, "campaignId": "Ff1tbu0lax", "cost": 0.1200, "currency": "EUR", "nbSms": 1, "lang": "en", '
     '"duration": 6.3, "detail": {"33": {"nbSms": 1, "cost_unity": 0.12, "cost": 0.1200, "country_code": "fr", '
