@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -16,6 +19,8 @@ import voicebatch
 from tests.cli import provider as act
 from tests.cli.desk import API_KEY, Desk, Process, Result, number, until
 from tests.cli.provider import Provider, provide
+from voicebatch.app import workers as app_workers
+from voicebatch.ledger import Ledger, Worker
 from voicebatch.models import Progress
 
 if TYPE_CHECKING:
@@ -79,7 +84,8 @@ def test_three_workers_share_a_run_and_the_key_is_in_no_process_list(new_place: 
     assert not any(API_KEY in one or "postgresql://" in one for one in seen)
     assert new_place.statuses(result.json["report_dir"]) == {"accepted": 12}
     told = workers(new_place)
-    assert [worker["requests"] > 0 and worker["left_at"] is not None for worker in told] == [True] * 3
+    assert all(worker["left_at"] for worker in told)
+    assert [worker["requests"] > 0 for worker in told] == [False, True, True, True]  # the command itself sends nothing
 
 
 def test_a_rehearsal_s_workers_send_to_one_sandbox_which_calls_back(desk: Desk) -> None:
@@ -107,6 +113,30 @@ def test_the_ceiling_is_that_of_all_of_them(desk: Desk) -> None:
         result = desk.run("send", "people.csv", *TEXT, *how(provider, "--workers", "3"), *ceiling)
         assert len(provider.called) == 10
     assert (result.code, result.json["rows"]["accepted"], result.json["rows"]["queued"]) == (7, 10, 20)
+
+
+def test_the_ceiling_stands_while_they_are_being_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "people.csv").write_text("telephone\n" + "".join(f"{number(at)}\n" for at in range(1, 21)))
+    (tmp_path / "prices.csv").write_text("calling_code,unit_cost,currency\n33,0.0450,EUR\n")
+    ledger = str(tmp_path / "ledger.sqlite")
+    made: dict[str, Any] = {
+        "sandbox": True,
+        "ledger": ledger,
+        "price_table": tmp_path / "prices.csv",
+        "out": tmp_path,
+        "batch_size": 1,
+    }
+    plan = voicebatch.plan([tmp_path / "people.csv"], voicebatch.Message(text="Bonjour"), **made)
+    start = app_workers._start
+
+    def start_late() -> subprocess.Popen[bytes]:
+        with contextlib.closing(Ledger(ledger)) as book:  # somebody joins meanwhile, who names no ceiling
+            book.join(plan.run_id, worker=Worker("elsewhere", 1, "1"), now=book.now(), max_cost=None)
+        return start()
+
+    monkeypatch.setattr(app_workers, "_start", start_late)
+    summary = voicebatch.send(plan, sandbox=True, workers=2, max_cost=Decimal("0.10"))
+    assert (summary.rows.accepted, summary.rows.queued) == (2, 18)
 
 
 def test_a_ledger_that_is_lost_under_them_ends_the_command_as_ever(desk: Desk) -> None:

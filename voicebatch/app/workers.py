@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from voicebatch.errors import VoicebatchError
+from voicebatch.errors import GuardError, LedgerError, VoicebatchError
 from voicebatch.models import Progress, RateLimit
 from voicebatch.pricing import Prices, total
 
@@ -70,15 +70,15 @@ class Crew:
         A worker that is killed stops nobody: what it had under way is unknown at once.
         """
         sender = self.sender
-        sender.ledger.let_go_on(
-            run_id,
-            worker=sender.worker,
-            now=sender.clock.now(),
-            max_cost=sender.max_cost,
-            currency=sender.currency,
-            is_gone=sender.is_gone,
-        )
-        needed = min(self.count, max(1, sender.ledger.queued_requests(run_id)))
+        sender.begin(run_id, start)  # we are at work until they have ended: nobody else takes himself for alone
+        try:
+            self._drain(run_id, start)
+        finally:
+            with contextlib.suppress(LedgerError):
+                sender.end(run_id)
+
+    def _drain(self, run_id: str, start: Progress) -> None:
+        needed = min(self.count, max(1, self.sender.ledger.queued_requests(run_id)))
         said: queue.Queue[tuple[_Hand, Told]] = queue.Queue()
         with contextlib.ExitStack() as ends, contextlib.ExitStack() as dismissals:
             hands = []
@@ -158,6 +158,11 @@ def _start() -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             env=_environment(),
         )
+    except OSError as error:
+        raise GuardError(
+            f"A worker cannot be started: {error.strerror}. What is queued stays queued.",
+            hint="Go on: voicebatch resume RUN with fewer --workers",
+        ) from error
     finally:
         if before is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -172,7 +177,7 @@ def _environment() -> dict[str, str]:
 def _listen(hand: _Hand, tell: Callable[[tuple[_Hand, Told]], object]) -> None:
     assert hand.popen.stdout is not None  # noqa: S101 # for the type checker
     try:
-        with hand.popen.stdout as said, contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+        with hand.popen.stdout as said, contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
             while True:
                 tell((hand, pickle.load(said)))  # noqa: S301 # from our own process
     finally:

@@ -208,7 +208,7 @@ def let_go_on(
     currency: str,
     is_gone: Callable[[Worker], bool],
 ) -> None:
-    """See ``Ledger.let_go_on``."""
+    """Takes a stop away, and sets the ceiling: see ``Ledger.join``."""
     connection.execute(LOCK_RUN, {"run_id": run_id})
     alone = not events.at_work(connection, run_id, now=now, is_gone=is_gone) - {str(worker)}
     set_stop(connection, run_id, None, who=str(worker), now=now)

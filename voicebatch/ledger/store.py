@@ -161,20 +161,6 @@ class Ledger:
             queue.let_go_on(connection, run_id, worker, now, max_cost=max_cost, currency=currency, is_gone=is_gone)
             events.join(connection, run_id, worker, now=now)
 
-    def let_go_on(
-        self,
-        run_id: str,
-        *,
-        worker: Worker,
-        now: datetime,
-        max_cost: Decimal | None = None,
-        currency: str = "",
-        is_gone: Callable[[Worker], bool] = Worker.is_gone,
-    ) -> None:
-        """What ``join`` does for all workers, without that one more begins: some will ``come_along``."""
-        with self._write() as connection:
-            queue.let_go_on(connection, run_id, worker, now, max_cost=max_cost, currency=currency, is_gone=is_gone)
-
     def come_along(self, run_id: str, *, worker: Worker, now: datetime) -> None:
         """A worker begins, and what stopped the others stops it as well."""
         with self._write() as connection:
@@ -405,13 +391,16 @@ class Ledger:
 
     # What happened
 
-    def contacts(self, message_ids: Collection[str], *, since: datetime, sandbox: bool) -> Iterator[Contact]:
+    def contacts(
+        self, message_ids: Collection[str], *, since: datetime, sandbox: bool, keys: str = ""
+    ) -> Iterator[Contact]:
         """Who was sent one of these messages since then, or is queued for it, however long.
 
-        Under way and unknown count as sent. Rehearsals in the ``sandbox`` count among themselves only.
+        Under way and unknown count as sent. Rehearsals in the ``sandbox`` count among themselves only; ``keys`` is how
+        the keys of the runs begin that count.
         """
         with self._read() as connection:
-            yield from history.contacts(connection, message_ids, since=since, sandbox=sandbox)
+            yield from history.contacts(connection, message_ids, since=since, sandbox=sandbox, keys=keys)
 
     def unit_costs(self, *, sandbox: bool) -> Prices:
         """The highest price of one message that the provider ever charged, per calling code, in its latest currency."""
