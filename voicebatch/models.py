@@ -456,7 +456,7 @@ class RunSummary:
     nothing is missing, or it has no price); ``settled_by_callback`` are the people of such requests. ``listens`` says
     that callbacks were asked for, ``leaves_at`` when the next of what is scheduled leaves the provider. ``credited`` is
     what the provider gave back for cancelled requests; ``cost`` is what it charged, that included. ``waits_until`` is
-    when it is worth going on, and ``waits_for`` why not before, for who did not want to wait for so long.
+    when it is worth going on, by this machine's clock, and ``waits_for`` why not before, for who did not want to wait.
     """
 
     run_id: str

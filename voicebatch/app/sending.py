@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from voicebatch import wire
 from voicebatch.app.addresses import Address, callback_urls, provider_address, rehearsal
-from voicebatch.app.clocks import LedgerClock
+from voicebatch.app.clocks import LedgerClock, SystemClock
 from voicebatch.app.ledgers import ledger_url, opened
 from voicebatch.app.limits import SANDBOX_HOST, limiter_of, limits_of
 from voicebatch.app.options import OnProgress, Paths, ignore_progress, paths_of
@@ -256,7 +256,8 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
             summary = summary_at(run, ledger, address.url, how.rate, clock)
         if sender.waits_until is None or not summary.rows.queued:  # another lane may have got through
             return summary
-        return replace(summary, waits_until=_worth_coming_back(run, ledger, sender), waits_for=sender.waits_for)
+        wait = _worth_coming_back(run, ledger, sender) - clock.now()
+        return replace(summary, waits_until=(how.clock or SystemClock()).now() + wait, waits_for=sender.waits_for)
 
 
 def _crew(sender: Sender, run: Run, address: Address, prices: Prices, how: _Sending) -> Crew:
