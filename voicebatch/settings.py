@@ -59,6 +59,7 @@ class PlanOptions:
     suppress: tuple[Path, ...] = ()
     max_invalid: MaxInvalid = MaxInvalid()
     repeat_window: timedelta = timedelta(hours=24)
+    siblings: str | None = None  # how the keys of runs begin whose people do not hear the same message again
     limit: int | None = None
     batch_size: int = 500
     key: str | None = None  # None: from the content

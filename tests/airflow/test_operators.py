@@ -421,7 +421,7 @@ def test_a_rehearsed_run_does_not_pass_for_a_real_one(
     assert not sandbox.calls
 
 
-def test_mapped_tasks_are_known_by_their_files_not_by_their_places(sandbox: Sandbox, folder: Path) -> None:
+def test_a_list_of_files_that_grows_calls_nobody_again(sandbox: Sandbox, folder: Path) -> None:
     for name in "ab":
         (folder / f"{name}.csv").write_text(f"nom,telephone\nZoé,046571000{'ab'.index(name) + 1}\n")
     body = """
@@ -429,11 +429,72 @@ def test_mapped_tasks_are_known_by_their_files_not_by_their_places(sandbox: Sand
     """
     day = datetime(2027, 11, 1, tzinfo=UTC)
 
-    for names in (["b"], ["a", "b"]):
+    for names, states in ((["b"], ["success"]), (["a", "b"], ["failed", "skipped"])):
         files = [str(folder / f"{name}.csv") for name in names]
         done = dagruns.run(dagruns.written(body.format(out=str(folder), files=files), "mapped"), at=day)
-        assert done.states["call"] == ["success"] * len(names)
-    assert called(sandbox) == ["01", "02"]
+        assert done.states["call"] == states
+        assert called(sandbox) == ["02"]
+    assert "others than when run" in done.said
+
+
+def test_a_mapped_file_that_has_another_name_after_a_clear_calls_nobody_again(sandbox: Sandbox, folder: Path) -> None:
+    body = """
+    VoicebatchSendOperator.partial(task_id="call", text="Bonjour {{{{ nom }}}}.", out={out!r}).expand(files=[{file!r}])
+    """
+    day = datetime(2027, 11, 2, tzinfo=UTC)
+    for name in ("people.csv", "people-2.csv"):
+        (folder / name).write_text(PEOPLE)
+        dag = dagruns.written(body.format(out=str(folder), file=str(folder / name)), "renamed")
+        assert dagruns.run(dag, at=day).states["call"] == ["success"]
+    assert len(sandbox.calls) == 4
+
+
+def test_a_report_is_of_one_run(sandbox: Sandbox, folder: Path) -> None:
+    (folder / "others.csv").write_text(PEOPLE + "Léa,0465710005\n")
+    done = dagruns.run(
+        dagruns.written(f"""
+        plan = VoicebatchPlanOperator.partial(task_id="plan", text="Bonjour.", out={str(folder)!r}).expand(
+            files=[{str(folder / "people.csv")!r}, {str(folder / "others.csv")!r}]
+        )
+        VoicebatchReportOperator(task_id="report", run=plan.output, out={str(folder)!r})
+        """)
+    )
+    assert done.states["report"] == ["failed"]
+    assert not sandbox.calls
+
+
+def test_shards_go_by_the_plans_prices_and_by_their_own_age(sandbox: Sandbox, folder: Path) -> None:
+    (folder / "prices.csv").write_text("calling_code,unit_cost,currency\n33,0.045,EUR\n")
+    body = f"""
+    plan = VoicebatchPlanOperator(
+        task_id="plan", files={str(folder / "people.csv")!r}, text="Bonjour {{{{ nom }}}}.", out={str(folder)!r},
+        max_cost="0.10", price_table={str(folder / "prices.csv")!r},
+    )
+    VoicebatchSendOperator.partial(task_id="call", max_age=AGE).expand(shard=plan.output)
+    """
+    day = datetime.now(UTC) - timedelta(days=3)
+    old = dagruns.run(dagruns.written(body.replace("AGE", "timedelta(days=2)"), "aged"), at=day)
+    assert "are still queued, and not called any more" in old.said
+    assert not sandbox.calls
+
+    dear = dagruns.run(dagruns.written(body.replace("AGE", "None"), "aged"), at=day)
+    assert dear.states["call"] == ["failed"]
+    assert "above max_cost 0.10" in dear.said
+    assert len(sandbox.calls) == 2
+
+
+def test_an_opt_out_list_that_came_to_nothing_calls_nobody(sandbox: Sandbox, folder: Path) -> None:
+    body = f"""
+    @task
+    def opt_outs() -> None:
+        return None
+
+    {sending(folder, "suppress=opt_outs()")}
+    """
+    done = dagruns.run(dagruns.written(body))
+    assert done.state() == "failed"
+    assert "would protect nobody" in done.said
+    assert not sandbox.calls
 
 
 @pytest.mark.parametrize("argument", [{"on_unknown": "maybe"}, {"if_empty": "maybe"}])

@@ -76,7 +76,7 @@ def several(given: Place | Sequence[Place]) -> list[Place]:
     """One or several, as a list."""
     if not given:
         return []
-    return list(given) if isinstance(given, list | tuple) else [given]
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
 
 
 def local(place: Place) -> Path | None:

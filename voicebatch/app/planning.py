@@ -41,6 +41,7 @@ def plan(
     suppress: Paths = (),
     max_invalid: str = "5%",
     repeat_window: str = "24h",
+    siblings: str | None = None,
     limit: int | None = None,
     batch_size: int = wire.NUMBERS_PER_REQUEST,
     key: str | None = None,
@@ -61,7 +62,8 @@ def plan(
 
     ``message.text`` is a Jinja2 template whose variables are the files' columns. ``plan.refusal`` says why the plan may
     not be sent (too many bad rows, nobody to call), if so. ``names`` are what the reports call files that are copies of
-    others, by their paths. Raises ``UsageError`` for wrong options, and for a key that
+    others, by their paths; whoever was sent the same message by a run whose key begins like ``siblings`` is not called
+    again. Raises ``UsageError`` for wrong options, and for a key that
     was used for other content; ``InputError`` for an input that is no table or lacks a column.
     """
     hashing = in_background(hashes_of, files)  # while heavy modules load, as large files take as long as those
@@ -75,6 +77,7 @@ def plan(
         suppress=suppress,
         max_invalid=max_invalid,
         repeat_window=repeat_window,
+        siblings=siblings,
         limit=limit,
         batch_size=batch_size,
         key=key,

@@ -38,13 +38,14 @@ _BY_CALLBACK = and_(attempts.c.called_at.is_not(None), attempts.c.outcome != Out
 
 
 def contacts(
-    connection: Connection, message_ids: Collection[str], *, since: datetime, sandbox: bool
+    connection: Connection, message_ids: Collection[str], *, since: datetime, sandbox: bool, keys: str
 ) -> Iterator[Contact]:
     """See ``Ledger.contacts``."""
+    of_runs = (runs.c.sandbox == int(sandbox), runs.c.key.startswith(keys, autoescape=True))
     when = func.coalesce(batches.c.contacted_at, batches.c.queued_at)
     is_awaited = batches.c.status.in_((BatchStatus.QUEUED, BatchStatus.SENDING))
     recent = or_(is_awaited, and_(batches.c.status.in_(CONTACTED), when >= since))
-    counting = select(batches).select_from(batches.join(runs)).where(recent, runs.c.sandbox == int(sandbox))
+    counting = select(batches).select_from(batches.join(runs)).where(recent, *of_runs)
     known = connection.execute(counting.with_only_columns(batches.c.message_id).distinct()).scalars()
     shared = [message_id for message_id in known if message_id in message_ids]
     for some in batched(shared, 500):

@@ -69,9 +69,11 @@ class Marks:
         reasons = (f"the same number and message as {self._place(first)}" for first in found.by)
         self._suppress("twice in the file", found.positions, reasons)
 
-    def suppress_contacted(self, ledger: Ledger, run_id: str, *, since: datetime, sandbox: bool) -> None:
-        """Numbers that another run has sent the same message since then, or has queued for it."""
-        contacts = self._contacts(ledger, run_id, since, sandbox=sandbox)
+    def suppress_contacted(
+        self, ledger: Ledger, run_id: str, *, since: datetime, sandbox: bool, keys: str = ""
+    ) -> None:
+        """Numbers that another run, whose key begins so, has sent the same message since then, or has queued for it."""
+        contacts = self._contacts(ledger, run_id, since, sandbox=sandbox, keys=keys)
         intake = self._intake
         found = suppression.already_contacted(intake.message, intake.number, self._is_queued(), contacts)
         reasons = (str(contacts["reason"][entry]) for entry in found.by)
@@ -84,7 +86,7 @@ class Marks:
             beyond = np.flatnonzero(self._is_queued())[limit:]
             self._suppress(beyond_limit, beyond, (beyond_limit for _ in beyond))
 
-    def _contacts(self, ledger: Ledger, run_id: str, since: datetime, *, sandbox: bool) -> pd.DataFrame:
+    def _contacts(self, ledger: Ledger, run_id: str, since: datetime, *, sandbox: bool, keys: str) -> pd.DataFrame:
         import pandas as pd
 
         messages = self._intake.messages
@@ -95,7 +97,7 @@ class Marks:
                 int(number[1:]),
                 f"the same message {_WORDS[contact.status]} run {contact.run_id}",
             )
-            for contact in ledger.contacts(codes.keys(), since=since, sandbox=sandbox)
+            for contact in ledger.contacts(codes.keys(), since=since, sandbox=sandbox, keys=keys)
             if contact.run_id != run_id
             for number in contact.numbers
         ]

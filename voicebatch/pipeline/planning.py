@@ -78,6 +78,8 @@ def make_plan(
     marks.suppress_duplicates()
     if ledger and options.repeat_window:
         marks.suppress_contacted(ledger, identity.run_id, since=ledger_now - options.repeat_window, sandbox=sandbox)
+    if ledger and options.siblings:
+        marks.suppress_contacted(ledger, identity.run_id, since=_BEFORE_ALL, sandbox=sandbox, keys=options.siblings)
     marks.suppress_beyond(options.limit)
     prices = read_prices(options.price_table, ledger, sandbox=sandbox)
     return Plan(

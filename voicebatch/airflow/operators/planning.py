@@ -38,8 +38,8 @@ class PlanningOperator(ConnectedOperator):
         Airflow's connection: ``s3://CONNECTION@bucket/…`` or an ``ObjectStoragePath``). So may be ``template``,
         ``schema``, ``suppress`` and ``price_table``.
     :param text: the message, voicebatch's own template: ``{{ prenom }}`` is the column. Airflow does not render it.
-    :param key: the run's identity. Default: the DAG, the task and the DAG's run (of a mapped task also the files), so
-        that the same run never calls anyone twice, whatever is retried or cleared, and a run of another date does.
+    :param key: the run's identity. Default: the DAG, the task (with its map index) and the DAG's run, so that the same
+        run never calls anyone twice, whatever is retried or cleared, and a run of another date does.
     :param repeat_window: ``"0"`` by default, as the key decides; ``"24h"`` also leaves out who was sent the same
         message by another run within a day.
     :param max_age: how old the run may be; people are not called weeks late because a catch-up or a backfill has come
@@ -128,12 +128,16 @@ class PlanningOperator(ConnectedOperator):
         """The key of this task's run."""
         if self.key:
             return self.key
-        ti = context["ti"]
-        is_mapped = ti.map_index is not None and ti.map_index >= 0
-        mapped = (
-            f" {' '.join(map(str, several(self.files)))}" if is_mapped else ""
-        )  # an index moves when the list grows
-        return f"airflow {ti.dag_id} {ti.task_id} {ti.run_id}{mapped}"
+        siblings = self._siblings(context)
+        return f"{siblings}{context['ti'].map_index}" if siblings else _key_of(context)
+
+    def _siblings(self, context: Context) -> str | None:
+        """How the keys of a mapped task begin: nobody hears the same message from two of them.
+
+        A list of files that has grown gives them other places in it, and so other keys.
+        """
+        index = context["ti"].map_index
+        return f"{_key_of(context)} " if index is not None and index >= 0 and not self.key else None
 
     def planned(self, context: Context) -> Run:
         """The run in the ledger with its plan: the one that has the key already, or a new one."""
@@ -144,12 +148,12 @@ class PlanningOperator(ConnectedOperator):
         ceiling = amount(self.max_cost)
         with stage() as files, in_airflows_words(if_empty=self.if_empty, names=files.names):
             known = app.find_run(self.run_key(context), **self.where)
-            self._check_age(context, known)
+            self._check_age(context, known.id if known else None)
             if known:
                 check_kind(known, sandbox=self.account.sandbox)
                 self._check_content(known, files)
                 return known
-            made = self._plan(self.run_key(context), files)
+            made = self._plan(self.run_key(context), files, self._siblings(context))
             self._write(made, files)
             if made.refusal:
                 raise made.refusal
@@ -162,7 +166,7 @@ class PlanningOperator(ConnectedOperator):
                 "airflow tasks test makes a run of its own each time: its people are called, and every time."
             )
 
-    def _plan(self, key: str, files: Stage) -> Plan:
+    def _plan(self, key: str, files: Stage, siblings: str | None) -> Plan:
         from voicebatch import app
 
         brought = self._files(files)
@@ -172,7 +176,8 @@ class PlanningOperator(ConnectedOperator):
             self._message(files),
             **self._content(key, files),
             **options,
-            suppress=[files.bring(place) for place in several(self.suppress)],
+            siblings=siblings,
+            suppress=[files.bring(place) for place in self._opt_outs()],
             price_table=files.bring(self.price_table) if self.price_table else None,
             rate=self.rate or self.account.rate,
             base_url=self.account.base_url,
@@ -204,6 +209,11 @@ class PlanningOperator(ConnectedOperator):
             raise UsageError("There are no files to read.", hint="Give the operator files, or a shard of a plan.")
         return [files.bring(place) for place in given]
 
+    def _opt_outs(self) -> list[Place]:
+        if self.suppress is None:  # a template that came to nothing
+            raise UsageError("suppress is None, so it would protect nobody.", hint="Name the lists, or leave it out.")
+        return several(self.suppress)
+
     def _check_content(self, known: Run, files: Stage) -> None:
         """Who changed the files or the message since is told: the plan is sealed, and would go on with the old ones."""
         from voicebatch import app
@@ -222,20 +232,19 @@ class PlanningOperator(ConnectedOperator):
         except (VoicebatchError, OSError) as error:
             self.log.info("Whether the input is still the same cannot be told (%s). The plan is sealed.", error)
 
-    def _check_age(self, context: Context, known: Run | None) -> None:
+    def _check_age(self, context: Context, run_id: str | None) -> None:
         run_after = context["dag_run"].run_after
         if self.max_age is None or datetime.now(UTC) - run_after <= self.max_age:
             return
         old = f"This run was due at {run_after.isoformat(timespec='seconds')}, longer ago than max_age, {self.max_age}"
-        if known is None:
+        if run_id is None:
             raise AirflowSkipException(f"{old}: nobody is called.")
         from voicebatch import app
 
-        if queued := app.summary_of(known.id, **self.where).rows.queued:
+        if queued := app.summary_of(run_id, **self.where).rows.queued:
             raise AirflowFailException(
-                f"{old}: {queued} people of run {known.id} are still queued, and not called any more.\n"
-                f"To call them all the same: voicebatch resume {known.id}. To take them back: "
-                f"voicebatch cancel {known.id}"
+                f"{old}: {queued} people of run {run_id} are still queued, and not called any more.\n"
+                f"To call them all the same: voicebatch resume {run_id}. To take them back: voicebatch cancel {run_id}"
             )
 
     def _write(self, made: Plan, files: Stage) -> None:
@@ -268,6 +277,11 @@ class PlanningOperator(ConnectedOperator):
             self.log.warning("%s", in_arguments(line))
         for line in checked.notes:
             self.log.info("%s", in_arguments(line))
+
+
+def _key_of(context: Context) -> str:
+    ti = context["ti"]
+    return f"airflow {ti.dag_id} {ti.task_id} {ti.run_id}"
 
 
 def amount(given: str | float | Decimal | None) -> Decimal | None:

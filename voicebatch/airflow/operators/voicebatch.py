@@ -13,9 +13,8 @@ ledger, as many send tasks as it has shards work on it together, and ``Voicebatc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from voicebatch.models import RunSummary
 
 Shard = Mapping[str, Any]
-"""What a plan's task hands to a task that sends: ``run_id``, and ``max_cost`` as text."""
+"""What a plan's task hands to a task that sends: ``run_id``, ``max_cost`` as text, ``price_table`` as it was given."""
 
 
 class VoicebatchPlanOperator(PlanningOperator):
@@ -54,8 +53,12 @@ class VoicebatchPlanOperator(PlanningOperator):
         """The shards."""
         run = self.planned(context)
         self._worked_on = run.key
-        max_cost = None if self.max_cost is None else str(self.max_cost)
-        return [{"run_id": run.id, "max_cost": max_cost} for _ in range(self.shards)]
+        shard = {
+            "run_id": run.id,
+            "max_cost": None if self.max_cost is None else str(self.max_cost),
+            "price_table": None if self.price_table is None else str(self.price_table),
+        }
+        return [shard] * self.shards
 
 
 class VoicebatchSendOperator(WaitingOperator, PlanningOperator):
@@ -90,21 +93,27 @@ class VoicebatchSendOperator(WaitingOperator, PlanningOperator):
             return self.planned(context).id
         if several(self.files):
             raise UsageError("A shard of a plan is sent without files.", hint="Give files to the plan's task alone.")
-        return str(self.shard["run_id"])
+        return self._of_shard(context, self.shard)
 
     def begun(self, context: Context) -> str:
         """By the key: nothing is read again."""
         from voicebatch import app
 
         if self.shard is not None:
-            return str(self.shard["run_id"])
+            return self._of_shard(context, self.shard)
         run = app.find_run(self.run_key(context), **self.where)
         if run is None:
             raise UsageError(
                 "The ledger does not know the run that this task has begun.",
                 hint="Does the connection name the same ledger on every machine?",
             )
+        self._check_age(context, run.id)
         return run.id
+
+    def _of_shard(self, context: Context, shard: Shard) -> str:
+        run_id = str(shard["run_id"])
+        self._check_age(context, run_id)
+        return run_id
 
     def advance(self, run_id: str, *, patience: timedelta | None, stop: threading.Event) -> RunSummary:
         """Sends what is queued, as far as the limit lets it."""
@@ -123,9 +132,9 @@ class VoicebatchSendOperator(WaitingOperator, PlanningOperator):
                 concurrency=self.concurrency,
                 timeout=self.timeout,
                 callbacks=self.callbacks,
-                max_cost=amount(self._ceiling()),
-                price_table=files.bring(self.price_table) if self.price_table else None,
-                suppress=[files.bring(place) for place in several(self.suppress)],
+                max_cost=amount(self._own_or_planned("max_cost")),
+                price_table=files.bring(prices) if (prices := self._own_or_planned("price_table")) else None,
+                suppress=[files.bring(place) for place in self._opt_outs()],
                 patience=patience,
                 reports=False,
                 stop=stop,
@@ -133,10 +142,10 @@ class VoicebatchSendOperator(WaitingOperator, PlanningOperator):
                 **self.where,
             )
 
-    def _ceiling(self) -> str | float | Decimal | None:
-        if self.max_cost is None and self.shard is not None:
-            return self.shard.get("max_cost")
-        return self.max_cost
+    def _own_or_planned(self, name: str) -> Any:
+        """An argument of this task, else of the plan's task."""
+        own = getattr(self, name)
+        return self.shard.get(name) if own is None and self.shard is not None else own
 
     def conclude(self, summary: RunSummary) -> RunSummary:
         """With the reports, if this is the task that writes them."""
@@ -160,10 +169,15 @@ class VoicebatchReportOperator(WaitingOperator):
 
     def begin(self, context: Context) -> str:  # noqa: ARG002 # the run does not depend on the task
         """The run that it is about."""
-        run_id = _run_id(self.run)
-        if run_id is None:
+        found = set(_run_ids(self.run))
+        if not found:
             raise AirflowSkipException("There is no run to report: nothing was planned.")
-        return run_id
+        if len(found) > 1:
+            raise UsageError(
+                f"These are {len(found)} runs, and a report is of one.",
+                hint="Expand the report too: VoicebatchReportOperator.partial(...).expand(run=...)",
+            )
+        return found.pop()
 
     def advance(self, run_id: str, **_: Any) -> RunSummary:
         """Only looks."""
@@ -176,9 +190,11 @@ class VoicebatchReportOperator(WaitingOperator):
         return self.report(summary.run_id)
 
 
-def _run_id(given: Any) -> str | None:
-    if given is None or isinstance(given, str):
-        return given or None
-    if isinstance(given, Mapping):
-        return str(given["run_id"])
-    return next((run_id for one in given if (run_id := _run_id(one))), None)
+def _run_ids(given: Any) -> Iterator[str]:
+    if isinstance(given, str):
+        yield from [given] if given else []
+    elif isinstance(given, Mapping):
+        yield str(given["run_id"])
+    elif given is not None:
+        for one in given:
+            yield from _run_ids(one)
