@@ -41,7 +41,7 @@ def test_its_type_is_offered_with_its_own_fields(airflow: Deployment) -> None:
     offered = {one["connection_type"]: one for one in airflow.api("GET", "/ui/connections/hook_meta")}["voicebatch"]
     assert offered["hook_name"] == "Voicebatch"
     assert set(offered["extra_fields"]) == set(EXTRA_FIELDS)
-    assert offered["extra_fields"]["ledger"]["schema"]["format"] == "password"
+    assert offered["extra_fields"]["ledger_password"]["schema"]["format"] == "password"
     assert offered["standard_fields"]["host"]["title"] == "Base URL"
     assert offered["standard_fields"]["password"]["title"] == "API key"
     assert offered["standard_fields"]["login"]["hidden"]
@@ -64,7 +64,7 @@ def test_a_good_one_says_the_credit_and_calls_nobody(airflow: Deployment, sandbo
     [
         ("sandbox-wrong-key", {"ledger": "any.sqlite"}, "the API key is wrong"),
         (ANY_KEY, {}, "names no ledger"),
-        ("", {"ledger": "any.sqlite"}, "has no API key. It goes into the field password."),
+        ("", {"ledger": "any.sqlite"}, "has no API key. It is the connection's password."),
     ],
 )
 def test_a_bad_one_says_why_in_a_sentence(
