@@ -6,6 +6,7 @@ answer. So a slow client holds a connection and nothing else, and connections ar
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
 from collections.abc import Callable
@@ -83,7 +84,8 @@ class Gate(TcpWSGIServer):  # type: ignore[misc]
         """Takes no new connection, answers whoever is being served, then closes all. From another thread."""
         self.trigger.pull_trigger(lambda: wasyncore.dispatcher.close(self))
         self.task_dispatcher.shutdown(timeout=self.limits.wait_seconds + 1)
-        self.trigger.pull_trigger(self._close_all)
+        with contextlib.suppress(OSError):  # the loop may be quicker than we, and have closed the trigger
+            self.trigger.pull_trigger(self._close_all)
 
     def _drop_idlest(self) -> None:
         """In a crowd, those that were silent longest make room: who has something to say says it at once."""
