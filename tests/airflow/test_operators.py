@@ -21,7 +21,9 @@ from voicebatch import app
 from voicebatch.airflow.hooks.voicebatch import VoicebatchHook
 from voicebatch.airflow.operators import waiting
 from voicebatch.airflow.operators.voicebatch import VoicebatchSendOperator
+from voicebatch.airflow.storage import Stage
 from voicebatch.airflow.triggers.voicebatch import VoicebatchTrigger
+from voicebatch.errors import NoSuchFileError
 from voicebatch.models import RateLimit, Verdict
 from voicebatch.sandbox import Sandbox, serve
 
@@ -512,6 +514,28 @@ def test_a_wrong_option_is_not_tried_again(sandbox: Sandbox, folder: Path, optio
     assert done.state() == "failed"
     assert words in done.said
     assert not sandbox.calls
+
+
+def test_a_plans_wrong_ceiling_is_not_tried_again_either(sandbox: Sandbox, folder: Path) -> None:
+    file = str(folder / "people.csv")
+    body = f"VoicebatchPlanOperator(task_id='plan', files={file!r}, text='Bonjour.', max_cost='lots', retries=5)"
+
+    done = dagruns.run(dagruns.written(body))
+    assert done.state("plan") == "failed"
+    assert "is no amount" in done.said
+    assert not sandbox.calls
+
+
+def test_a_file_elsewhere_is_brought_once(tmp_path: Path) -> None:
+    UPath("memory://exports/once.csv").write_text(PEOPLE)
+    stage = Stage(tmp_path)
+
+    copy = stage.bring("memory://exports/once.csv")
+    UPath("memory://exports/once.csv").unlink()
+    assert stage.bring("memory://exports/once.csv") == copy
+    with pytest.raises(NoSuchFileError):
+        stage.bring("memory://exports/never.csv")
+    assert stage.names == {str(copy): "memory://exports/once.csv"}
 
 
 # The connection

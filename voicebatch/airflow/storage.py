@@ -24,7 +24,10 @@ _MANIFEST: Final = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A local folder with copies of what is elsewhere. ``names`` are the copies' names for people, by their paths."""
+    """A local folder with copies of what is elsewhere, each brought once.
+
+    ``names`` are the copies' names for people, by their paths.
+    """
 
     folder: Path
     names: dict[str, str] = field(default_factory=dict)
@@ -33,9 +36,11 @@ class Stage:
         """The file or folder on this machine. Raises ``NoSuchFileError`` when what is elsewhere is not there."""
         if (here := local(place)) is not None:
             return here
+        for path, name in self.names.items():
+            if name == str(place):
+                return Path(path)
         there = remote(place)
         copy = self.folder / str(len(self.names)) / there.name
-        self.names[str(copy)] = str(place)
         try:
             if there.is_dir():
                 for file in (one for one in there.rglob("*") if one.is_file()):
@@ -46,6 +51,7 @@ class Stage:
             raise NoSuchFileError(f"There is no file {place}.", hint="Check the path and its connection.") from None
         except ImportError as error:
             raise UsageError(f"{place} cannot be read here: {error}.", hint="On every worker, too.") from None
+        self.names[str(copy)] = str(place)
         return copy
 
 

@@ -145,8 +145,8 @@ class PlanningOperator(ConnectedOperator):
         from voicebatch.pipeline.running import check_kind
 
         self._warn_of_a_trial(context)
-        ceiling = amount(self.max_cost)
         with stage() as files, in_airflows_words(if_empty=self.if_empty, names=files.names):
+            ceiling = amount(self.max_cost)
             known = app.find_run(self.run_key(context), **self.where)
             self._check_age(context, known.id if known else None)
             if known:
