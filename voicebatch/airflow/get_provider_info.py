@@ -62,11 +62,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{hook}.VoicebatchHook",
                 "hook-name": name,
                 "conn-fields": EXTRA_FIELDS,
-                "ui-field-behaviour": {
-                    "hidden-fields": UI_FIELD_BEHAVIOUR["hidden_fields"],
-                    "relabeling": UI_FIELD_BEHAVIOUR["relabeling"],
-                    "placeholders": UI_FIELD_BEHAVIOUR["placeholders"],
-                },
+                "ui-field-behaviour": {name.replace("_", "-"): value for name, value in UI_FIELD_BEHAVIOUR.items()},
             }
         ],
     }
