@@ -14,7 +14,10 @@ from voicebatch.app.listening import listening
 from voicebatch.ledger import Run
 
 if TYPE_CHECKING:
+    import requests
+
     from voicebatch.ledger import Ledger
+    from voicebatch.provider import Provider
 
 SANDBOX_KEY: Final = "sandbox"
 _CALLBACK_SECONDS: Final = 60.0  # that a rehearsal waits for its callbacks, at most
@@ -67,6 +70,17 @@ def rehearsal(run: Run, ledger: Ledger, *, callbacks: bool) -> Iterator[Address]
             notify_url=run.notify_url or (own.url if own else None),
             finish=partial(served.wait_for_callbacks, _CALLBACK_SECONDS),
         )
+
+
+def network_to(
+    base_url: str, api_key: str, run: Run, *, timeout: float, session: requests.Session | None = None
+) -> Provider:
+    """What sends this run's batches to an address."""
+    from voicebatch.provider import Provider
+
+    return Provider(
+        base_url=base_url, api_key=api_key, timeout=timeout, email=run.notify_email, sender=run.sender, session=session
+    )
 
 
 def callback_urls(base: str | None, ledger: Ledger) -> Callable[[str], str | None]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from voicebatch import wire
-from voicebatch.app.addresses import Address, callback_urls, provider_address, rehearsal
+from voicebatch.app.addresses import Address, callback_urls, network_to, provider_address, rehearsal
 from voicebatch.app.clocks import LedgerClock, SystemClock
 from voicebatch.app.ledgers import ledger_url, opened
 from voicebatch.app.limits import SANDBOX_HOST, limiter_of, limits_of
@@ -213,7 +213,6 @@ class _Sending:
 
 
 def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummary:
-    from voicebatch.provider import Provider
     from voicebatch.sending import Sender
 
     if how.reports:
@@ -221,14 +220,7 @@ def _go_on(run: Run, ledger: Ledger, prices: Prices, how: _Sending) -> RunSummar
     ledger.check_integrity()
     clock = how.clock or LedgerClock(ledger)
     with how.address(run, ledger) as address:
-        network = Provider(
-            base_url=address.url,
-            api_key=address.key,
-            timeout=how.timeout,
-            email=run.notify_email,
-            sender=run.sender,
-            session=how.session,
-        )
+        network = network_to(address.url, address.key, run, timeout=how.timeout, session=how.session)
         sender = Sender(
             ledger=ledger,
             network=network,

@@ -13,7 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
-from voicebatch.app.addresses import callback_urls
+from voicebatch.app.addresses import callback_urls, network_to
 from voicebatch.app.clocks import LedgerClock
 from voicebatch.app.workers import SIGNALS, Job, Told
 from voicebatch.errors import VoicebatchError
@@ -21,7 +21,6 @@ from voicebatch.ledger import Worker
 from voicebatch.ledger.store import Ledger
 from voicebatch.models import Progress
 from voicebatch.pipeline.plan import estimate_batch
-from voicebatch.provider import Provider
 from voicebatch.sending import Sender
 
 if TYPE_CHECKING:
@@ -67,14 +66,7 @@ def work(job: Job, pipe: _Pipe, stop: threading.Event) -> None:
     """Sends until nothing is queued, or ``stop`` is set."""
     with contextlib.closing(_SharedLedger(job.ledger)) as ledger:
         run = ledger.find(job.run_id)
-        network = Provider(
-            base_url=job.base_url,
-            api_key=job.api_key,
-            timeout=job.timeout,
-            email=run.notify_email,
-            sender=run.sender,
-            session=None,
-        )
+        network = network_to(job.base_url, job.api_key, run, timeout=job.timeout)
         sender = Sender(
             ledger=ledger,
             network=network,
